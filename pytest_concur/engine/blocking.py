@@ -1,0 +1,303 @@
+"""Controlled counterparts of blocking primitives.
+
+Each stands for one real object and works on that very object: a controlled acquire tries the real lock without
+blocking and, if that fails, stops the task until a release makes another try worth while. A released lock is not handed
+to a waiter: CPython lets any thread barge in, and bugs live in that window.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import _queue
+import _thread
+
+from pytest_concur.engine.execution import Execution
+from pytest_concur.engine.frames import Place, place_of
+from pytest_concur.engine.task import Task
+
+LOCK = _thread.LockType
+RLOCK = _thread.RLock
+SIMPLE_QUEUE = _queue.SimpleQueue
+_OWN_REFERENCES = 2  # the counterpart's, and the argument of the call that counts
+
+HANDLE: Any = getattr(_thread, "_ThreadHandle", None)  # CPython 3.13+
+
+
+class ControlledLock:
+    """Stands for a ``Lock`` or an ``RLock``."""
+
+    def __init__(self, execution: Execution, real: Any) -> None:
+        self._execution = execution
+        self._real = real
+        self._owner: Task | None = None
+        self._depth = 0
+        self.taken_at: Place | None = None
+        self.waiters: list[Task] = []
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        self._check(blocking, timeout)
+        self._execution.point()
+        return self._acquire(blocking, timeout)
+
+    def quiet_acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        """Acquire without a scheduling point: for bookkeeping."""
+        return self._acquire(blocking, timeout)
+
+    def _acquire(self, blocking: bool, timeout: float) -> bool:
+        execution, real = self._execution, self._real
+        if not real.acquire(False):
+            if not blocking:
+                return False
+            deadline = None if timeout < 0 else execution.clock.deadline(timeout)
+            while True:
+                in_time = execution.block(self, deadline)
+                if real.acquire(False):
+                    break
+                if not in_time:
+                    return False
+        self._owner = execution.current
+        self._depth += 1
+        if self.waiters:
+            execution.taken(self)
+        if execution.is_recording and self._depth == 1:
+            self.taken_at = place_of(_caller())
+        return True
+
+    def release(self) -> None:
+        self._execution.point()
+        self.quiet_release()
+
+    def quiet_release(self) -> None:
+        self._real.release()  # raises what the real lock raises
+        self._depth -= 1
+        if self._depth <= 0:
+            self._owner, self._depth = None, 0
+            self._execution.wake(self)
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.release()
+
+    acquire_lock, release_lock = acquire, release
+
+    def _release_save(self) -> Any:
+        state = self._real._release_save()
+        self._owner, depth, self._depth = None, self._depth, 0
+        self._execution.wake(self)
+        return state, depth
+
+    def _acquire_restore(self, saved: Any) -> None:
+        state, depth = saved
+        self._acquire(True, -1)
+        self._real.release()
+        self._real._acquire_restore(state)
+        self._depth = depth
+
+    def is_worth_a_try(self) -> bool:
+        """Whether the real lock is free, whoever freed it."""
+        if self._real.acquire(False):
+            self._real.release()
+            return True
+        return False
+
+    def holder(self) -> Task | None:
+        return self._owner
+
+    def describe(self) -> str:
+        return f"{type(self._real).__name__} {name_of(self._real)}".replace("lock lock", "lock")
+
+    def is_left_held(self, gone: list[Task]) -> bool:
+        """Whether a task that is gone holds it, and anybody else could still want it.
+
+        ``Condition.wait`` leaves a lock of its own behind at each call; nobody but us knows those any more.
+        """
+        return self._owner in gone and sys.getrefcount(self._real) > _OWN_REFERENCES
+
+    def reset(self) -> None:
+        """The run is over: a lock that one of its tasks still holds would block the next run."""
+        if self._owner is not None:
+            self._real._at_fork_reinit()
+
+    def _check(self, blocking: bool, timeout: float) -> None:
+        if timeout != -1 and (not blocking or timeout < 0 or timeout > threading.TIMEOUT_MAX):
+            self._real.acquire(blocking, timeout)  # wrong arguments: let the real one say so
+            raise AssertionError("a lock took arguments that it documents as errors")
+
+
+class QuietLock:
+    """A lock as bookkeeping code sees it: controlled, but no place for a decision."""
+
+    def __init__(self, lock: ControlledLock) -> None:
+        self._lock = lock
+
+    def __enter__(self) -> bool:
+        return self._lock.quiet_acquire()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._lock.quiet_release()
+
+
+class ControlledSentinel(ControlledLock):
+    """Stands for the lock that C code releases when a thread is gone (CPython 3.11 and 3.12)."""
+
+    def __init__(self, execution: Execution, real: Any, task: Task) -> None:
+        super().__init__(execution, real)
+        self._task = task
+
+    def _acquire(self, blocking: bool, timeout: float) -> bool:
+        execution, task = self._execution, self._task
+        if execution.current is task:
+            return bool(self._real.acquire())  # the thread itself takes it, at its start
+        if not task.has_ended:
+            if not blocking:
+                return False
+            deadline = None if timeout < 0 else execution.clock.deadline(timeout)
+            if not execution.join(task, deadline):
+                return False
+        return bool(self._real.acquire())  # the task has ended, its thread is just about to
+
+    def quiet_release(self) -> None:
+        self._real.release()
+
+    def is_left_held(self, gone: list[Task]) -> bool:
+        return False
+
+    def reset(self) -> None:
+        pass
+
+
+class ControlledQueue:
+    """Stands for a ``queue.SimpleQueue``, which blocks in C."""
+
+    def __init__(self, execution: Execution, real: Any) -> None:
+        self._execution = execution
+        self._real = real
+        self.waiters: list[Task] = []
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        self._execution.point()
+        self._real.put(item)
+        self._execution.wake(self)
+
+    def put_nowait(self, item: Any) -> None:
+        self.put(item)
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        if timeout is not None and timeout < 0 and block:
+            raise ValueError("'timeout' must be a non-negative number")
+        execution = self._execution
+        execution.point()
+        deadline = None if timeout is None else execution.clock.deadline(timeout)
+        while True:
+            try:
+                return self._real.get_nowait()
+            except _queue.Empty:
+                if not block:
+                    raise
+            if not execution.block(self, deadline):
+                block = False
+
+    def get_nowait(self) -> Any:
+        return self.get(False)
+
+    def is_worth_a_try(self) -> bool:
+        return not self._real.empty()
+
+    def holder(self) -> Task | None:
+        return None
+
+    def describe(self) -> str:
+        return f"SimpleQueue {name_of(self._real)}.get()"
+
+    def is_left_held(self, gone: list[Task]) -> bool:
+        return False
+
+    def reset(self) -> None:
+        pass
+
+
+class ControlledHandle:
+    """Stands for the handle by which a ``threading.Thread`` joins its OS thread (CPython 3.13 on)."""
+
+    def __init__(self, execution: Execution, real: Any, task: Task) -> None:
+        self._execution = execution
+        self._real = real
+        self._task = task
+        self.waiters: list[Task] = []
+
+    def join(self, timeout: float | None = None) -> None:
+        execution = self._execution
+        execution.point()
+        if not self._task.has_ended:
+            if timeout is not None and timeout < 0:
+                timeout = None
+            deadline = None if timeout is None else execution.clock.deadline(timeout)
+            if not execution.join(self._task, deadline):
+                return
+        self._real.join()  # the task has ended, its thread is just about to
+
+    def is_done(self) -> bool:
+        if not self._task.has_ended:
+            return False
+        self._real.join()
+        return True
+
+    def is_worth_a_try(self) -> bool:
+        return False
+
+    def holder(self) -> Task | None:
+        return self._task
+
+    def describe(self) -> str:
+        return self._task.describe()
+
+    def is_left_held(self, gone: list[Task]) -> bool:
+        return False
+
+    def reset(self) -> None:
+        pass
+
+
+def name_of(real: object) -> str:
+    """Return the name under which somebody holds this object: ``Account.lock``, ``bank.LOCK``; or where it is not known."""
+    for owner in gc.get_referrers(real):
+        if isinstance(owner, dict):
+            if isinstance(owner.get("__name__"), str) and "__builtins__" in owner:
+                found = _key_of(owner, real)
+                if found:
+                    return f"{owner['__name__']}.{found}"
+            for holder in gc.get_referrers(owner):
+                if getattr(holder, "__dict__", None) is owner and (found := _key_of(owner, real)):
+                    return f"{_type_name(holder)}.{found}"
+        elif not isinstance(owner, list | tuple | Callable):  # type: ignore[arg-type]
+            found = _key_of(getattr(owner, "__dict__", {}), real) or _slot_of(owner, real)
+            if found and not type(owner).__module__.startswith(__package__):
+                return f"{_type_name(owner)}.{found}"
+    return ""
+
+
+def _type_name(owner: object) -> str:
+    return owner.__qualname__ if isinstance(owner, type) else type(owner).__qualname__
+
+
+def _key_of(mapping: Any, real: object) -> str | None:
+    return next((str(key) for key, value in list(mapping.items()) if value is real), None)
+
+
+def _slot_of(owner: object, real: object) -> str | None:
+    for kind in type(owner).__mro__:
+        for slot in getattr(kind, "__slots__", ()):
+            if getattr(owner, slot, None) is real:
+                return str(slot)
+    return None
+
+
+def _caller() -> Any:
+    return sys._getframe(2)

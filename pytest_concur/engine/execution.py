@@ -1,0 +1,738 @@
+"""One run: who may go on, who waits for what, how the run ends.
+
+Exactly one task runs at a time; all others wait for their baton. Whoever runs decides, when its turn is over, who is
+next, and hands over. So the state below needs no lock: only the holder of the turn touches it. The exception is the
+watchdog, which takes the turn away from a task that is blocked outside control: it looks and acts without letting the
+GIL go in between.
+
+A run that is over early ends its tasks one by one: each parked task is woken, raises :class:`TaskAborted`, unwinds its
+``finally`` and ``with`` blocks, and passes the baton on. The test's own body comes last.
+"""
+
+from __future__ import annotations
+
+import sys
+from bisect import insort
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NoReturn
+
+from pytest_concur.engine import carrier
+from pytest_concur.engine.clock import VirtualClock
+from pytest_concur.engine.fairness import SHARE, RoundRobin, state_of
+from pytest_concur.engine.frames import Place, Waiting, place_of, site_of, waiting_of
+from pytest_concur.engine.task import Boot, Resource, Task
+from pytest_concur.errors import TaskAborted
+from pytest_concur.instrument.countdown import CAPACITY, Countdown
+from pytest_concur.model.schedule import Schedule, Segment
+from pytest_concur.model.turn import UNLIMITED, Moment, Scheduler
+
+SPIN_POINTS = 1_000
+"""Points that a task passes without being switched away before it is taken to spin, and others are offered a turn."""
+
+FAIR_SHARE = 4
+"""The last quarter of ``max_steps`` is scheduled fairly, whatever the strategy."""
+
+IDLE_STEPS = 4_000
+"""Points without anybody blocking, waking or ending before time is taken to pass, as on a real machine."""
+
+MOST_SLEEPS = 16
+"""Sleeps in a row that a sequential run sleeps through before others get a turn: the task may be polling."""
+
+MOST_RAISES = 50
+"""Times a task is told that its run is over before it is left behind."""
+
+INTERRUPT_PATIENCE_S = 5.0
+"""Wall time that an interrupted main thread gives the other tasks to unwind."""
+
+Ending = Literal["completed", "deadlock", "livelock", "leak", "step-limit", "gave-up"]
+
+
+@dataclass(slots=True)
+class Record:
+    """What a run leaves behind."""
+
+    ending: Ending = "completed"
+    segments: list[Segment] = field(default_factory=list)
+    choices: list[int] = field(default_factory=list)
+    steps: int = 0
+    contested: int = 0
+    switches: int = 0
+    waiting: list[Waiting] = field(default_factory=list)
+    unhandled: list[tuple[str, BaseException]] = field(default_factory=list)
+    """Exceptions that ended a thread, with the task's name."""
+
+    held_locks: list[str] = field(default_factory=list)
+    leaked: list[str] = field(default_factory=list)
+    """Threads that were still alive when the body had returned and nobody could end them."""
+
+    running: list[tuple[str, Place]] = field(default_factory=list)
+    """Tasks that could still run at the step limit, and where they stood."""
+
+    uncontrolled: list[tuple[str, str]] = field(default_factory=list)
+    """What blocked or ran outside control, and where."""
+
+    sites: list[str] = field(default_factory=list)
+    """Where each preempted segment ended; only when ``is_recording``."""
+
+    stragglers: list[str] = field(default_factory=list)
+    task_count: int = 1
+
+    @property
+    def schedule(self) -> Schedule:
+        return Schedule(tuple(self.segments), tuple(self.choices))
+
+
+class Execution:
+    """The run of one body."""
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        countdown: Countdown,
+        clock: VirtualClock,
+        *,
+        max_steps: int = 20_000,
+        explores_timeouts: bool = False,
+        sleeps_through: bool = False,
+        is_recording: bool = False,
+        on_thread: Callable[[], None] = lambda: None,
+        has_foreign_threads: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """
+        Args:
+            scheduler: Decides who goes on.
+            countdown: The countdown that the rewritten code calls.
+            clock: Virtual time, at its start.
+            max_steps: Scheduling points before the run counts as endless.
+            explores_timeouts: A time-out may fire although others can run.
+            sleeps_through: A sleeping task lets time pass and goes on, others do not get a turn: a sequential run.
+            is_recording: Remember where switches happened (slower).
+            on_thread: Called first in each thread of a task.
+            has_foreign_threads: Whether threads that nobody controls might wake a task; asked before a deadlock is
+                declared.
+        """
+        self.clock = clock
+        self.record = Record()
+        self.is_recording = is_recording
+        self.is_over = False
+        """The run has ended early; whoever still runs is to unwind."""
+
+        self.tasks: list[Task] = []
+        self.locks: dict[int, Any] = {}
+        """Controlled counterparts by the id of the real object, which they keep alive."""
+
+        self.beat = 0
+        """Grows with every decision; the watchdog compares it."""
+
+        self._scheduler = scheduler
+        self._countdown = countdown
+        self._max_steps = max_steps
+        self._fair_from = max_steps - max_steps // FAIR_SHARE
+        self._explores_timeouts = explores_timeouts
+        self._sleeps_through = sleeps_through
+        self._on_thread = on_thread
+        self._has_foreign_threads = has_foreign_threads
+        self._enabled: list[int] = []  # invariant: sorted; tasks that can run, the running one included
+        self._moment = Moment(self._enabled)
+        self._segment_points = 0  # contested points passed since the running task got its turn
+        self._segment_steps = 0  # all points passed since then
+        self._segment_sleeps = 0
+        self._next_spin = SPIN_POINTS  # at so many steps the running task is taken to spin
+        self._is_contested = False  # invariant: at least two tasks can run
+        self._time_check = IDLE_STEPS  # at so many steps time passes, unless something happens before
+        self._fair: RoundRobin | None = None
+        self._externals: dict[int, Task] = {}  # by ident: tasks that run or block outside control
+        self._is_draining = False
+        self.is_idle = False
+        """Nobody under control can run; something outside may wake somebody."""
+
+        main = Task(0, "main", lambda: None)
+        main.has_started = True
+        main.ident = carrier.get_ident()
+        self.tasks.append(main)
+        self._enabled.append(0)
+        self.current = main
+        self.current_ident: int | None = main.ident
+
+    # ---- the run as a whole; called by the thread of task 0 ----
+
+    def run(self, body: Callable[[], Any]) -> Any:
+        """Run ``body`` as task 0 and then everything it left behind; return its result or raise what it raised.
+
+        ``record.ending`` says how the run ended; if not ``completed``, :class:`TaskAborted` has unwound the body and
+        the result is ``None``.
+        """
+        self._arm(UNLIMITED)
+        try:
+            result = body()
+            self._drain()
+            return result
+        except TaskAborted:
+            return None
+        finally:
+            self._end()
+
+    def _drain(self) -> None:
+        """Let the threads that the body left behind run to their end; daemons may stay."""
+        self._is_draining = True
+        for task in self.tasks:  # grows while it is walked
+            if task.id and not task.daemon:
+                self.join(task)
+        gone = [task for task in self.tasks if task.has_ended or task.id == 0]
+        self.record.held_locks = [lock.describe() for lock in self.locks.values() if lock.is_left_held(gone)]
+
+    def _end(self) -> None:
+        """End whoever is left, and leave no lock of this run held."""
+        main = self.tasks[0]
+        if self.current is not main:  # interrupted between handing over and waiting
+            self._regain()
+        elif not self.is_over and any(not task.has_ended for task in self.tasks[1:]):
+            self.is_over = True
+            self._end_next()
+            carrier.wait_for_baton(main)
+        self._settle()
+        record = self.record
+        record.contested = self._moment.contested
+        record.task_count = len(self.tasks)
+        record.unhandled = [(t.name, t.exception) for t in self.tasks if t.is_unhandled and t.exception is not None]
+        for lock in self.locks.values():
+            lock.reset()
+        self.locks.clear()
+        self._countdown.arm(CAPACITY)
+
+    # ---- points and decisions; called by the running task ----
+
+    def point(self) -> None:
+        """A scheduling point: mostly one C call."""
+        if self._countdown.tick() is not None:
+            self.switch()
+
+    def switch(self, *, gives_way: bool = False) -> None:
+        """The countdown has hit, or the task gives way: ask the scheduler who goes on."""
+        if self.is_over:
+            self._tell_over()
+        self._settle()
+        if self.record.steps >= self._fair_from:
+            self._become_fair()
+        if self.record.steps >= self._time_check and self._advance_time():
+            self._is_contested = len(self._enabled) > 1
+        if self.record.steps >= self._time_check:
+            self._note_progress()
+        is_spinning = self._segment_steps >= self._next_spin
+        if is_spinning:
+            self._next_spin += SPIN_POINTS
+        if self._is_contested:
+            self._decide(gives_way=gives_way or is_spinning)
+        else:
+            self._pass_point(UNLIMITED)
+
+    def choose(self, count: int) -> int:
+        """Let the scheduler pick one of ``count`` options."""
+        answer = self._scheduler.choose(count)
+        self.record.choices.append(answer)
+        return answer
+
+    def _settle(self) -> None:
+        """Account for the points passed since the countdown was armed; the next point will ask."""
+        passed = self._countdown.passed()
+        self._countdown.arm(0)
+        if passed:
+            self.record.steps += passed
+            self._segment_steps += passed
+            if self._is_contested:
+                self._segment_points += passed
+                self._moment.contested += passed
+
+    def _pass_point(self, points: int) -> None:
+        """The running task goes on past the point it stands at, and ``points`` more."""
+        self.record.steps += 1
+        self._segment_steps += 1
+        if self._is_contested:
+            self._segment_points += 1
+            self._moment.contested += 1
+        self._arm(points)
+
+    def _arm(self, points: int) -> None:
+        if self._externals:
+            points = 0  # somebody may come back at any time and must not run on unseen
+        elif self.is_over:
+            points = 1 << 12
+        else:
+            limit = min(self._time_check, self._fair_from if self._fair is None else self._max_steps)
+            points = min(points, limit - self.record.steps, self._next_spin - self._segment_steps)
+            if self._fair is not None:
+                points = min(points, SHARE)
+        self._countdown.arm(points if points > 0 else 0)
+
+    def _rearm(self) -> None:
+        """The set of tasks that can run has changed."""
+        self._note_progress()
+        self._is_contested = len(self._enabled) > 1
+        self._arm(0 if self._is_contested else UNLIMITED)
+
+    def _decide(self, *, gives_way: bool = False) -> None:
+        """The running task could go on, and so could others: ask who does."""
+        me = self.current
+        self.beat += 1
+        self._moment.current, self._moment.yielded = me.id, gives_way
+        task, points = self._ask()
+        if task is me:
+            self._pass_point(points)
+            return
+        self._note_segment(me, self._segment_points)
+        self._hand_over(task, points)
+        self._wait_for_turn(me)
+
+    def _ask(self) -> tuple[Task, int]:
+        if self._explores_timeouts:
+            self._moment.timed = [
+                task.id for task in self.tasks if task.deadline_ns is not None and task.id not in self._enabled
+            ]
+        number, points = (self._fair or self._scheduler).next_turn(self._moment)
+        task = self.tasks[number]
+        if number not in self._enabled:  # its time-out fires early
+            assert task.deadline_ns is not None, "the scheduler chose a task that cannot run"
+            task.timed_out = True
+            self._add_enabled(task)
+        return task, points
+
+    def _hand_over(self, task: Task, points: int) -> None:
+        """Make ``task`` the running one and arm for its turn; the caller then stops or ends."""
+        self.current, self.current_ident = task, task.ident
+        self._segment_points = self._segment_steps = self._segment_sleeps = 0
+        self._next_spin = SPIN_POINTS
+        self._arm(points if self._is_contested else UNLIMITED)
+        self.record.switches += 1
+        carrier.hand_over(task)
+
+    def _wait_for_turn(self, me: Task) -> None:
+        try:
+            carrier.wait_for_baton(me)
+        except BaseException:  # only the main thread: a signal handler raised (Ctrl-C, a time-out of the test)
+            self._regain()
+            raise
+        if self.is_over:
+            self._tell_over()
+
+    def _note_segment(self, task: Task, points: int | None) -> None:
+        if self._fair is not None:
+            return  # fair turns follow from the step count alone
+        self.record.segments.append(Segment(task.id, points))
+        if points is not None and self.is_recording:
+            self.record.sites.append(site_of(sys._getframe(2)))
+
+    # ---- blocking; called by the running task ----
+
+    def block(self, resource: Resource, deadline_ns: int | None = None) -> bool:
+        """Stop the running task until ``resource`` is worth another look.
+
+        Returns:
+            False if ``deadline_ns`` came first.
+        """
+        if self.is_over:
+            self._tell_over()
+        me = self.current
+        self._settle()
+        me.waiting_for, me.deadline_ns = resource, deadline_ns
+        resource.waiters.append(me)
+        self._enabled.remove(me.id)
+        self._is_contested = len(self._enabled) > 1
+        self._note_segment(me, None)
+        try:
+            self._give_turn_away(me)
+        finally:
+            resource.waiters.remove(me)
+            me.waiting_for = me.deadline_ns = None
+        timed_out, me.timed_out = me.timed_out, False
+        return not timed_out
+
+    def _give_turn_away(self, me: Task) -> None:
+        """The running task cannot go on; somebody else runs until it can and is chosen."""
+        if not self._find_somebody():
+            if self._externals or self._has_foreign_threads():
+                self._idle()
+                self._wait_for_turn(me)
+                return
+            self._stuck()
+            self._wait_for_turn(me)
+            return
+        self.beat += 1
+        self._moment.current, self._moment.yielded = None, False
+        task, points = self._ask()
+        if task is me:
+            self._segment_points = self._segment_steps = self._segment_sleeps = 0
+            self._next_spin = SPIN_POINTS
+            self._arm(points if self._is_contested else UNLIMITED)
+            return
+        self._hand_over(task, points)
+        self._wait_for_turn(me)
+
+    def _find_somebody(self) -> bool:
+        """Whether anybody can run, after time has jumped to the next deadline if need be."""
+        return bool(self._enabled) or self._advance_time() or self._notice_foreign_release()
+
+    def _notice_foreign_release(self) -> bool:
+        """Whether code that is not instrumented has freed what a task waits for: then it may try again."""
+        for lock in list(self.locks.values()):
+            if lock.waiters and lock.is_worth_a_try():
+                for task in lock.waiters:
+                    if task.id not in self._enabled:
+                        self._add_enabled(task)
+        return bool(self._enabled)
+
+    def wake(self, resource: Resource) -> None:
+        """``resource`` changed: its waiters may try again."""
+        for task in resource.waiters:
+            if task.id not in self._enabled:
+                self._settle()
+                self._add_enabled(task)
+                self._rearm()
+
+    def taken(self, resource: Resource) -> None:
+        """``resource`` is taken: its waiters need not try until it is free again."""
+        for task in resource.waiters:
+            if task.id in self._enabled and not task.timed_out and task is not self.current:
+                self._settle()
+                self._enabled.remove(task.id)
+                self._rearm()
+
+    def _add_enabled(self, task: Task) -> None:
+        insort(self._enabled, task.id)
+        self._is_contested = len(self._enabled) > 1
+
+    def sleep(self, seconds: float) -> None:
+        """Virtual ``time.sleep``: the task stops until nobody else can run and its time has come."""
+        if self.is_over:
+            self._tell_over()
+        if seconds <= 0:
+            self.switch(gives_way=True)
+            return
+        self.point()
+        if self._sleeps_through and self._segment_sleeps < MOST_SLEEPS:
+            self._segment_sleeps += 1
+            self.clock.jump_to(self.clock.deadline(seconds))
+            self.clock_was_read()
+            return
+        self.block(Sleep(seconds), self.clock.deadline(seconds))
+
+    # ---- time ----
+
+    def _advance_time(self) -> bool:
+        """Jump to the next deadline and let those whose time it is run; False if there is none."""
+        deadlines = [t.deadline_ns for t in self.tasks if t.deadline_ns is not None and t.id not in self._enabled]
+        if not deadlines:
+            return False
+        self.clock.jump_to(min(deadlines))
+        self._note_progress()
+        self._fire_due_timers()
+        return True
+
+    def _fire_due_timers(self) -> None:
+        for task in self.tasks:
+            if task.deadline_ns is not None and task.deadline_ns <= self.clock.elapsed_ns:
+                if task.id not in self._enabled:
+                    task.timed_out = True
+                    self._add_enabled(task)
+
+    def clock_was_read(self) -> None:
+        """Reading lets time creep: somebody's deadline may have come."""
+        now = self.clock.elapsed_ns
+        if any(t.deadline_ns is not None and t.deadline_ns <= now and t.id not in self._enabled for t in self.tasks):
+            self._settle()
+            self._fire_due_timers()
+            self._rearm()
+
+    def _note_progress(self) -> None:
+        self._time_check = self.record.steps + IDLE_STEPS
+
+    # ---- starting and ending tasks ----
+
+    def spawn(self, name: str, function: Callable[[], Any], *, daemon: bool = False, handle: Any = None) -> Task:
+        """Start a task; it stands before its first step and can run.
+
+        ``handle``: CPython 3.13's handle of a ``threading.Thread``, which is to own the OS thread.
+        """
+        if self.is_over:
+            self._tell_over()
+        task = Task(len(self.tasks), self._unique(name), function, daemon=daemon)
+        self._settle()
+        self.tasks.append(task)
+        carrier.carry(task, self._run_task, handle)
+        self._add_enabled(task)
+        self._rearm()
+        return task
+
+    def boot(self, task: Task) -> None:
+        """Let a ``threading.Thread`` that was just spawned run up to its ``run`` method, without a decision."""
+        me = self.current
+        task.boots = Boot(task)
+        self._settle()
+        spent = self._segment_points, self._segment_steps, self._next_spin
+        me.waiting_for = task.boots
+        task.boots.waiters.append(me)
+        self._enabled.remove(me.id)
+        self._is_contested = False
+        self._hand_over(task, UNLIMITED)
+        self.record.switches -= 1
+        try:
+            self._wait_for_turn(me)
+        finally:
+            task.boots = me.waiting_for = None
+        self._segment_points, self._segment_steps, self._next_spin = spent
+        self._rearm()
+
+    def booted(self) -> None:
+        """The running thread has reached its ``run`` method: its starter goes on."""
+        task = self.current
+        boot = task.boots
+        if boot is None or self.is_over:
+            return
+        starter = boot.waiters.pop()
+        self._settle()
+        self._add_enabled(starter)
+        self._hand_over(starter, 0)
+        self._wait_for_turn(task)
+
+    def join(self, task: Task, deadline_ns: int | None = None) -> bool:
+        """Wait for a task's end; False if ``deadline_ns`` came first."""
+        while not task.has_ended:
+            if not self.block(task, deadline_ns):
+                return task.has_ended
+        return True
+
+    def _run_task(self, task: Task) -> None:
+        """The whole life of a task's thread, from its first turn on."""
+        task.has_started = True
+        try:
+            if not self.is_over:
+                self._on_thread()
+                function, task.function = task.function, None
+                task.result = function() if function is not None else None
+                del function  # what it refers to is nobody's any more
+        except TaskAborted:
+            pass
+        except BaseException as error:
+            task.exception = error
+        self._end_task(task)
+
+    def _end_task(self, task: Task) -> None:
+        if task.is_external:
+            try:
+                self.rejoin(task)
+            except TaskAborted:
+                pass
+            if self.current is not task:  # the run ended without it
+                task.has_ended = True
+                return
+        self._settle()
+        task.has_ended = True
+        self._enabled.remove(task.id)
+        self._is_contested = len(self._enabled) > 1
+        if self.is_over:
+            self._end_next()
+            return
+        self._note_segment(task, None)
+        for waiter in task.waiters:
+            if waiter.id not in self._enabled:
+                self._add_enabled(waiter)
+        if self._find_somebody():
+            self.beat += 1
+            self._moment.current, self._moment.yielded = None, False
+            following, points = self._ask()
+            self._hand_over(following, points)
+        elif self._externals or self._has_foreign_threads():
+            self._idle()
+        else:
+            self._stuck()
+
+    def _unique(self, name: str) -> str:
+        taken = {task.name for task in self.tasks}
+        if name not in taken:
+            return name
+        number = 2
+        while f"{name} {number}" in taken:
+            number += 1
+        return f"{name} {number}"
+
+    # ---- the run ends early ----
+
+    def _stuck(self) -> None:
+        """Nobody can run and no time-out is due: a deadlock, or threads left behind that nobody will ever wake."""
+        waiting = [waiting_of(task) for task in self.tasks if task.waiting_for is not None]
+        if self._is_draining and not has_cycle(waiting):
+            self.record.leaked = self._left_behind()
+            self._finish_early("leak", waiting)
+        else:
+            self._finish_early("deadlock", waiting)
+
+    def _left_behind(self) -> list[str]:
+        return [task.name for task in self.tasks[1:] if not task.has_ended and not task.daemon]
+
+    def _become_fair(self) -> None:
+        """The run is long: from now on everybody gets the same share, until the step limit."""
+        if self._fair is None:
+            self._fair = RoundRobin()
+        self._fair.note(self.current.id, state_of(sys._getframe(2)))
+        if self.record.steps < self._max_steps:
+            return
+        ending: Ending = "livelock" if self._fair.is_going_in_circles(self._enabled) else "step-limit"
+        waiting = [waiting_of(task) for task in self.tasks if task.waiting_for is not None]
+        if self._is_draining and ending == "step-limit":
+            ending, self.record.leaked = "leak", self._left_behind()
+        elif has_cycle(waiting):
+            ending = "deadlock"  # of some, while others go on for ever
+        self.record.running = [(task.name, self._place_of(task)) for task in self.tasks if task.id in self._enabled]
+        self._end_from_here(ending, waiting)
+
+    def _place_of(self, task: Task) -> Place:
+        return place_of(sys._current_frames().get(task.ident or 0))
+
+    def _finish_early(self, ending: Ending, waiting: list[Waiting]) -> None:
+        """End the run because of a task that cannot go on; it waits for its turn next, or has ended."""
+        self.record.ending = ending
+        self.record.waiting = waiting
+        self.is_over = True
+        self._end_next()
+
+    def _end_from_here(self, ending: Ending, waiting: list[Waiting]) -> NoReturn:
+        """End the run from a task that runs: it is the first to unwind, unless it is the body."""
+        self.record.ending = ending
+        self.record.waiting = waiting
+        self.is_over = True
+        me = self.current
+        if me.id == 0:
+            self._end_next()
+            carrier.wait_for_baton(me)
+        self._tell_over()
+
+    def _end_next(self) -> None:
+        """Pass the baton to the next task that has to end; to the body when no other is left."""
+        for task in self.tasks[1:]:
+            if not task.has_ended and task.raised < MOST_RAISES and not task.is_external:
+                break
+        else:
+            task = self.tasks[0]
+        self.current, self.current_ident = task, task.ident
+        if task.id not in self._enabled:
+            insort(self._enabled, task.id)
+        self._arm(0)
+        carrier.hand_over(task)
+
+    def _tell_over(self) -> NoReturn:
+        """Unwind the calling task. One that will not hear is left behind: it stops here for good."""
+        me = self.current
+        me.raised += 1
+        if me.id and me.raised >= MOST_RAISES:
+            self.record.stragglers.append(me.name)
+            self._end_next()
+            while True:
+                carrier.wait_for_baton(me)
+        self._arm(0)
+        raise TaskAborted
+
+    def _regain(self) -> None:
+        """The main thread was interrupted while another task had the turn: end all others, as far as they listen."""
+        main = self.tasks[0]
+        self.is_over = True
+        self._arm(0)
+        if not main.baton.acquire(timeout=INTERRUPT_PATIENCE_S):
+            self.record.stragglers += [task.name for task in self.tasks[1:] if not task.has_ended]
+        self.current, self.current_ident = main, main.ident
+
+    # ---- blocking outside control; called by the watchdog, and by tasks that come back ----
+
+    def take_turn_away(self, what: str, where: str) -> None:
+        """The running task is blocked where nobody sees it: let others run until it comes back."""
+        task = self.current
+        assert task.ident is not None, "a running task has a thread"
+        self.record.uncontrolled.append((what, where))
+        task.is_external = True
+        self._externals[task.ident] = task
+        self._settle()
+        self._enabled.remove(task.id)
+        self._is_contested = len(self._enabled) > 1
+        self._note_segment(task, None)
+        self.current_ident = None
+        self.pick_somebody()
+
+    def pick_somebody(self) -> None:
+        """Nobody has the turn: give it to somebody who can run, if there is one."""
+        if self._find_somebody():
+            self.is_idle = False
+            self.beat += 1
+            self._moment.current, self._moment.yielded = None, False
+            following, points = self._ask()
+            self._hand_over(following, points)
+        else:
+            self._idle()
+
+    def _idle(self) -> None:
+        self.is_idle = True
+        self.current_ident = None
+
+    def give_up(self, what: str, where: str) -> None:
+        """The watchdog's last resort: end the run without a verdict."""
+        self.record.uncontrolled.append((what, where))
+        self.record.ending = "gave-up"
+        self.is_over = True
+        if self.is_idle:
+            self.is_idle = False
+            self._end_next()
+        else:
+            self._arm(0)
+
+    def task_of_thread(self, ident: int) -> Task | None:
+        """Return the task that a thread runs, once it has been outside control."""
+        return self._externals.get(ident)
+
+    def rejoin(self, task: Task) -> None:
+        """A task that was outside control is back: it waits for a turn, unless nobody else has it."""
+        assert task.ident is not None, "a running task has a thread"
+        del self._externals[task.ident]
+        task.is_external = False
+        if self.is_over:
+            if task.id and self.current is not task:
+                return  # it unwinds beside the others; nobody waits for it
+        self._add_enabled(task)
+        if self.is_idle:
+            self.is_idle = False
+            self.current, self.current_ident = task, task.ident
+            self._segment_points = self._segment_steps = self._segment_sleeps = 0
+            self._next_spin = SPIN_POINTS
+            self._rearm()
+            return
+        self._wait_for_turn(task)
+
+
+def has_cycle(waiting: Sequence[Waiting]) -> bool:
+    """Whether some of these tasks wait for each other, or one for itself."""
+    return bool(cycle_in(waiting))
+
+
+def cycle_in(waiting: Sequence[Waiting]) -> list[Waiting]:
+    """Return tasks each of which waits for what the next one holds, the last one for the first; empty if none do."""
+    by_task = {each.task: each for each in waiting}
+    for start in waiting:
+        path: list[Waiting] = []
+        each: Waiting | None = start
+        while each is not None and each not in path:
+            path.append(each)
+            each = by_task.get(each.holder) if each.holder else None
+        if each is not None:
+            return path[path.index(each) :]
+    return []
+
+
+class Sleep:
+    """A wait for nothing but time."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self.waiters: list[Task] = []
+
+    def describe(self) -> str:
+        return f"sleep({self._seconds:g})"
+
+    def holder(self) -> Task | None:
+        return None

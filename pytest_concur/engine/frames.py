@@ -1,0 +1,112 @@
+"""What stacks say: where a task was switched away, what it waits for in the words of the library it called."""
+
+from __future__ import annotations
+
+import os
+import sys
+import types
+from dataclasses import dataclass
+
+from pytest_concur.engine.task import Task
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_LIBRARY_MODULES = ("threading", "queue", "concurrent.futures", "contextlib", "logging", "_weakrefset", "functools")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line that a task stood at."""
+
+    file: str
+    line: int
+    function: str
+
+    def __str__(self) -> str:
+        return f"{os.path.basename(self.file)}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A task that waits, as it stood when its run got stuck."""
+
+    task: str
+    what: str
+    """What it waits for, in words."""
+
+    holder: str | None
+    """The one task that must act before it can go on; ``None`` if it waits for an event that anybody might cause."""
+
+    place: Place
+    taken_at: Place | None
+    """Where the holder took what this task waits for, if that is known."""
+
+
+def site_of(frame: types.FrameType | None) -> str:
+    """Return a name for the place where user code stands that survives edits elsewhere in the file."""
+    frame = user_frame(frame)
+    if frame is None:
+        return "?"
+    code = frame.f_code
+    return f"{code.co_qualname}+{(frame.f_lineno or 0) - code.co_firstlineno}"
+
+
+def place_of(frame: types.FrameType | None) -> Place:
+    """Return the line of the innermost frame that is neither ours nor of a library that blocks on users' behalf."""
+    frame = user_frame(frame)
+    if frame is None:
+        return Place("?", 0, "?")
+    return Place(frame.f_code.co_filename, frame.f_lineno or 0, frame.f_code.co_qualname)
+
+
+def user_frame(frame: types.FrameType | None) -> types.FrameType | None:
+    """Return the innermost frame that counts for a reader; the innermost of a library if there is no better."""
+    fallback = None
+    while frame is not None:
+        if not is_ours(frame):
+            if not _is_library(frame):
+                return frame
+            fallback = fallback or frame
+        frame = frame.f_back
+    return fallback
+
+
+def is_ours(frame: types.FrameType) -> bool:
+    return frame.f_code.co_filename.startswith(_PACKAGE)
+
+
+def is_waiting_for_signal(frame: types.FrameType | None) -> bool:
+    """Whether the task waits inside ``Condition.wait``: for a notification, not for whoever holds that lock."""
+    while frame is not None and is_ours(frame):
+        frame = frame.f_back
+    return frame is not None and frame.f_code.co_qualname == "Condition.wait"
+
+
+def waiting_of(task: Task) -> Waiting:
+    """Describe what a blocked task waits for."""
+    assert task.waiting_for is not None and task.ident is not None, "only a blocked task can be described"
+    frame = sys._current_frames().get(task.ident)
+    resource = task.waiting_for
+    for_signal = is_waiting_for_signal(frame)
+    holder = None if for_signal else resource.holder()
+    call = _library_call(frame)
+    what = f"{call}()" if for_signal and call else resource.describe()
+    if call and not for_signal and call not in ("Condition.__enter__", "Thread.join", "Thread._wait_for_tstate_lock"):
+        what = f"{what} in {call}()"
+    taken_at = getattr(resource, "taken_at", None) if holder is not None else None
+    return Waiting(task.name, what, holder.name if holder else None, place_of(frame), taken_at)
+
+
+def _library_call(frame: types.FrameType | None) -> str | None:
+    """Return the outermost library function between the wait and the user's line, such as ``Queue.get``."""
+    found = None
+    while frame is not None:
+        if not is_ours(frame):
+            if not _is_library(frame):
+                return found
+            found = frame.f_code.co_qualname
+        frame = frame.f_back
+    return found
+
+
+def _is_library(frame: types.FrameType) -> bool:
+    return str(frame.f_globals.get("__name__", "")).startswith(_LIBRARY_MODULES)

@@ -1,0 +1,305 @@
+"""What the rewritten code calls: points, and counterparts of what would block, start threads or tell the time.
+
+One instance serves the process. While no run is active, and in threads that no run controls, every hook hands back what
+it was given: code that is swapped in behaves as written.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import types
+from collections.abc import Callable
+from typing import Any
+
+import _thread
+
+from pytest_concur.engine.blocking import (
+    HANDLE,
+    LOCK,
+    RLOCK,
+    SIMPLE_QUEUE,
+    ControlledHandle,
+    ControlledLock,
+    ControlledQueue,
+    ControlledSentinel,
+    QuietLock,
+)
+from pytest_concur.engine.execution import Execution
+from pytest_concur.engine.task import Task
+from pytest_concur.errors import ConcurrencyUsageError, TaskAborted
+from pytest_concur.instrument.countdown import CAPACITY, Countdown
+
+_get_ident = _thread.get_ident
+_METHODS = {type(len), type(SIMPLE_QUEUE().get)}  # of built-in functions, and of methods bound to a built-in object
+_UNBOUND = type(list.append)
+_QUIET = {"acquire": "quiet_acquire", "release": "quiet_release"}
+
+Observer = Callable[[tuple[Any, ...], tuple[Any, ...]], None]
+
+
+class Hooks:
+    """The hooks of the process; ``active`` is the run that is going on."""
+
+    def __init__(self) -> None:
+        self.countdown = Countdown()
+        self.countdown.arm(CAPACITY)
+        self.active: Execution | None = None
+        self.observer: Observer | None = None
+        """Is told of each point in code rewritten to be observed: the placeholder and what the stack held."""
+
+        self.default_excepthook: Any = threading.excepthook
+        """The hook that was set when the test began; another one means that the test handles exceptions itself."""
+
+        self._functions: dict[Any, Callable[..., Any]] = {
+            time.sleep: self._sleep,
+            time.time: lambda: self._clock().read_wall_ns() / 1e9,
+            time.time_ns: lambda: self._clock().read_wall_ns(),
+            time.monotonic: lambda: self._clock().read_monotonic_ns() / 1e9,
+            time.monotonic_ns: lambda: self._clock().read_monotonic_ns(),
+            time.perf_counter: lambda: self._clock().read_monotonic_ns() / 1e9,
+            time.perf_counter_ns: lambda: self._clock().read_monotonic_ns(),
+            _thread.start_new_thread: self._start_new_thread,
+            os._exit: _refuse("os._exit", "it would end pytest itself; raise SystemExit or return instead"),
+        }
+        for name in ("fork", "forkpty"):
+            if hasattr(os, name):
+                self._functions[getattr(os, name)] = _refuse(
+                    f"os.{name}", "the child would be a copy in the middle of a schedule; start a subprocess instead"
+                )
+        if hasattr(_thread, "start_joinable_thread"):
+            self._functions[_thread.start_joinable_thread] = self._start_joinable_thread
+        if hasattr(_thread, "_set_sentinel"):
+            self._functions[_thread._set_sentinel] = self._set_sentinel
+
+    def bind(self, placeholder: tuple[Any, ...]) -> object:
+        """Return the callable that a placeholder constant in rewritten code stands for."""
+        role = placeholder[1]
+        if role == "observe":
+            return self._observer_of(placeholder)
+        return {
+            "countdown": self.countdown.tick,
+            "switch": self.switch,
+            "substitute": self.substitute,
+            "quiet_substitute": self.quiet_substitute,
+            "context": self.context,
+            "quiet_context": self.quiet_context,
+            "thread_begins": self.thread_begins,
+            "thread_failed": self.thread_failed,
+            "started_already": self.started_already,
+        }[role]
+
+    def mine(self) -> Execution | None:
+        """Return the active run if the calling thread is the task that runs in it."""
+        execution = self.active
+        if execution is None:
+            return None
+        ident = _get_ident()
+        if execution.current_ident != ident:
+            task = execution.task_of_thread(ident)
+            if task is None:
+                return None
+            execution.rejoin(task)
+            if execution.current_ident != ident:
+                raise TaskAborted
+        return execution
+
+    # ---- hooks ----
+
+    def switch(self) -> None:
+        execution = self.mine()
+        if execution is not None:
+            execution.switch()
+        elif self.active is None:
+            self.countdown.arm(CAPACITY)
+
+    def substitute(self, value: Any) -> Any:
+        """Hand out the controlled counterpart of a method or function that was just loaded, if it has one."""
+        kind = type(value)
+        if kind in _METHODS:
+            owner = value.__self__
+            if type(owner) is types.ModuleType:
+                replacement = self._functions.get(value)
+                return value if replacement is None or self.mine() is None else replacement
+            counterpart = self._counterpart(owner)
+            return value if counterpart is None else getattr(counterpart, value.__name__, value)
+        if kind is _UNBOUND and value.__objclass__ in (LOCK, RLOCK):
+            return lambda lock, *args: self.substitute(getattr(lock, value.__name__))(*args)
+        return value
+
+    def quiet_substitute(self, value: Any) -> Any:
+        counterpart = self._counterpart(value.__self__) if type(value) in _METHODS else None
+        if isinstance(counterpart, ControlledSentinel) or not isinstance(counterpart, ControlledLock):
+            return self.substitute(value)
+        return getattr(counterpart, _QUIET.get(value.__name__, value.__name__), value)
+
+    def context(self, manager: Any) -> Any:
+        """Hand out the controlled counterpart of a context manager that is a lock."""
+        kind = type(manager)
+        if kind is LOCK or kind is RLOCK:
+            return self._counterpart(manager) or manager
+        return manager
+
+    def quiet_context(self, manager: Any) -> Any:
+        counterpart = self.context(manager)
+        return QuietLock(counterpart) if isinstance(counterpart, ControlledLock) else manager
+
+    def thread_begins(self, run: Any) -> Any:
+        """``Thread._bootstrap_inner`` is about to call ``self.run``."""
+        execution = self.mine()
+        if execution is not None:
+            task = execution.current
+            task.thread = getattr(run, "__self__", None)
+            execution.booted()
+        return run
+
+    def thread_failed(self, invoke_excepthook: Any) -> Any:
+        """``Thread._bootstrap_inner`` is about to report an exception that nobody handled."""
+        execution = self.mine()
+        if execution is None:
+            return invoke_excepthook
+        return lambda thread: self._note_failure(execution, thread, invoke_excepthook)
+
+    def started_already(self, wait: Any) -> Any:
+        """``Thread.start`` is about to wait for its thread, which has been waited for."""
+        return wait if self.mine() is None else _nothing
+
+    # ---- counterparts ----
+
+    def _counterpart(self, real: Any) -> Any:
+        execution = self.mine()
+        if execution is None:
+            return None
+        found = execution.locks.get(id(real))
+        if found is not None:
+            return found
+        kind = type(real)
+        if kind is LOCK or isinstance(real, RLOCK):
+            made: Any = ControlledLock(execution, real)
+        elif isinstance(real, SIMPLE_QUEUE):
+            made = ControlledQueue(execution, real)
+        elif HANDLE is not None and kind is HANDLE:
+            task = next((task for task in execution.tasks if task.sentinel is real), None)
+            if task is None:
+                return None
+            made = ControlledHandle(execution, real, task)
+        else:
+            return None
+        execution.locks[id(real)] = made
+        return made
+
+    def _clock(self) -> Any:
+        execution = self.mine()
+        assert execution is not None, "the clock is only handed out inside a run"
+        execution.clock_was_read()
+        return execution.clock
+
+    def _sleep(self, seconds: float) -> None:
+        if seconds < 0:
+            raise ValueError("sleep length must be non-negative")
+        execution = self.mine()
+        if execution is None:
+            time.sleep(seconds)
+        else:
+            execution.sleep(seconds)
+
+    def _start_new_thread(self, function: Any, args: Any, kwargs: Any = None, /) -> int:
+        execution = self.mine()
+        if execution is None:
+            return _thread.start_new_thread(function, args, kwargs or {})
+        thread = getattr(function, "__self__", None)
+        is_thread = isinstance(thread, threading.Thread)
+        body = _call(function, args, kwargs) if is_thread else self._raw_body(function, args, kwargs)
+        name = thread_name(thread) if isinstance(thread, threading.Thread) else _function_name(function)
+        task = execution.spawn(name, body, daemon=not is_thread or bool(getattr(thread, "daemon", False)))
+        task.thread = thread
+        if is_thread:
+            execution.boot(task)
+        assert task.ident is not None, "a spawned task has a thread"
+        return task.ident
+
+    def _start_joinable_thread(self, function: Any, handle: Any = None, daemon: bool = True) -> Any:
+        """CPython 3.13: the handle must belong to the OS thread, so that one is started here and carries the task."""
+        execution = self.mine()
+        if execution is None:
+            return _thread.start_joinable_thread(function, handle=handle, daemon=daemon)
+        thread = getattr(function, "__self__", None)
+        name = thread_name(thread) if isinstance(thread, threading.Thread) else _function_name(function)
+        task = execution.spawn(name, function, daemon=daemon, handle=handle)
+        task.thread, task.sentinel = thread, handle
+        if isinstance(thread, threading.Thread):
+            execution.boot(task)
+        return handle
+
+    def _set_sentinel(self) -> Any:
+        real = _thread._set_sentinel()  # type: ignore[attr-defined]
+        execution = self.mine()
+        if execution is not None:
+            task = execution.current
+            task.sentinel = real
+            execution.locks[id(real)] = ControlledSentinel(execution, real, task)
+        return real
+
+    def _raw_body(self, function: Any, args: Any, kwargs: Any) -> Callable[[], Any]:
+        """A raw thread ends silently on ``SystemExit``; any other exception is nobody's."""
+
+        def body() -> None:
+            try:
+                function(*args, **(kwargs or {}))
+            except (SystemExit, TaskAborted):
+                pass
+            except BaseException as error:
+                execution = self.mine()
+                if execution is not None:
+                    execution.current.exception, execution.current.is_unhandled = error, True
+
+        return body
+
+    def _note_failure(self, execution: Execution, thread: Any, invoke_excepthook: Any) -> None:
+        import sys
+
+        error = sys.exc_info()[1]
+        if isinstance(error, TaskAborted):
+            return
+        if threading.excepthook is not self.default_excepthook:
+            invoke_excepthook(thread)  # the test has set a hook of its own: it handles the exception
+        elif error is not None and not isinstance(error, SystemExit):
+            task = execution.current
+            task.exception, task.is_unhandled = error, True
+
+    def _observer_of(self, placeholder: tuple[Any, ...]) -> Callable[[tuple[Any, ...]], None]:
+        def observe(values: tuple[Any, ...]) -> None:
+            if self.observer is not None and self.mine() is not None:
+                self.observer(placeholder, values)
+
+        return observe
+
+
+def thread_name(thread: threading.Thread) -> str:
+    """Return a name that is the same in every run: the one the user gave, or the target's."""
+    name = thread.name
+    if not name.startswith(("Thread-", "Dummy-")):
+        return name
+    target = getattr(thread, "_target", None)
+    return _function_name(target) if target is not None else type(thread).__name__
+
+
+def _function_name(function: Any) -> str:
+    name = getattr(function, "__name__", None) or getattr(getattr(function, "func", None), "__name__", None)
+    return "thread" if name in (None, "<lambda>") else str(name)
+
+
+def _call(function: Any, args: Any, kwargs: Any) -> Callable[[], Any]:
+    return lambda: function(*args, **(kwargs or {}))
+
+
+def _nothing(*args: object, **kwargs: object) -> bool:
+    return True
+
+
+def _refuse(name: str, why: str) -> Callable[..., Any]:
+    def refuse(*args: object) -> Any:
+        raise ConcurrencyUsageError(f"{name} was called in a controlled run: {why}")
+
+    return refuse

@@ -1,0 +1,86 @@
+"""A task: a thread under control, and what it waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import _thread
+
+
+class Resource(Protocol):
+    """Something a task can wait for."""
+
+    waiters: list[Task]
+    """Tasks that wait for it, longest first."""
+
+    def describe(self) -> str:
+        """A name for reports."""
+        ...
+
+    def holder(self) -> Task | None:
+        """The task that must act before a waiter can go on, if it is one task."""
+        ...
+
+
+class Task:
+    """One flow of control of a run. The test's own body is task 0."""
+
+    __slots__ = (
+        "baton", "children", "daemon", "deadline_ns", "exception", "function", "has_ended", "has_started", "id",
+        "ident", "is_external", "is_unhandled", "name", "raised", "result", "sentinel", "thread", "timed_out",
+        "waiters", "waiting_for", "boots",
+    )  # fmt: skip
+
+    def __init__(self, number: int, name: str, function: Callable[[], Any], *, daemon: bool = False) -> None:
+        self.id = number
+        self.name = name
+        self.function: Callable[[], Any] | None = function
+        self.daemon = daemon
+        self.baton = _thread.allocate_lock()
+        self.baton.acquire()  # invariant: held unless the task was just told to go on
+        self.ident: int | None = None
+        self.result: Any = None
+        self.exception: BaseException | None = None
+        self.is_unhandled = False
+        """The exception reached the end of a thread, so that nobody can have handled it."""
+
+        self.has_started = False
+        self.has_ended = False
+        self.is_external = False
+        """It runs or blocks outside control; the watchdog saw that."""
+
+        self.waiting_for: Resource | None = None
+        self.deadline_ns: int | None = None
+        self.timed_out = False
+        self.waiters: list[Task] = []
+        self.thread: Any = None
+        """The ``threading.Thread``, if it is one."""
+
+        self.sentinel: Any = None
+        """CPython 3.11, 3.12: the lock that C code releases when the thread is gone."""
+
+        self.raised = 0
+        """Times that the task was told that its run is over."""
+
+        self.boots: Boot | None = None
+
+    def describe(self) -> str:
+        return f"the end of {self.name}"
+
+    def holder(self) -> Task | None:
+        return self
+
+
+class Boot:
+    """A ``threading.Thread`` on its way to its ``run`` method, which its starter waits for."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.waiters: list[Task] = []
+
+    def describe(self) -> str:
+        return f"the start of {self.task.name}"
+
+    def holder(self) -> Task | None:
+        return self.task

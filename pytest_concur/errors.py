@@ -1,0 +1,39 @@
+"""Everything users can catch, and the one private exception that ends a task.
+
+Users' mistakes raise :class:`ConcurrencyUsageError`; a finding raises a :class:`ConcurrencyFailure`, so that a failed
+test is an ordinary test failure.
+"""
+
+from __future__ import annotations
+
+
+class ConcurrencyUsageError(Exception):
+    """The user asked for something that cannot be done; the text names value, place, cause and remedy."""
+
+
+class ConcurrencyFailure(AssertionError):
+    """A finding that has no exception of its own in the test: a deadlock, a livelock, a leak, a strange outcome."""
+
+
+class DeadlockFound(ConcurrencyFailure):
+    """Unfinished tasks exist, none of them can ever run again."""
+
+
+class LivelockFound(ConcurrencyFailure):
+    """Tasks keep running under a fair schedule and come back to the same states for ever."""
+
+
+class NondeterminismFound(ConcurrencyFailure):
+    """A schedule gave an outcome that no sequential order of the tasks gives."""
+
+
+class ThreadLeakFound(ConcurrencyFailure):
+    """A thread was alive, or a lock was held, when the test had returned and everything else had ended."""
+
+
+class ReplayDiverged(ConcurrencyFailure):
+    """A replay token does not fit the code any more, or its failure is gone."""
+
+
+class TaskAborted(BaseException):
+    """Private: raised in a parked task to unwind it when its run is over. Never reaches a user's test result."""

@@ -1,0 +1,35 @@
+"""The countdown: a C callable that returns ``None`` so many times, then something else.
+
+It is the ``__next__`` of a list iterator over ``[None, None, …, True, True, …]``; ``__setstate__`` moves it. So a point
+that is no decision costs one C call, and arming it for the next decision another.
+"""
+
+from __future__ import annotations
+
+CAPACITY = 1 << 16
+"""Most points that can be armed at once; who wants more asks again."""
+
+_SPARE_HITS = 1 << 10  # the iterator must never be exhausted: it would end for good
+
+
+class Countdown:
+    """One countdown, shared by all rewritten code of the process: only one task runs at a time."""
+
+    def __init__(self) -> None:
+        self._iterator = iter([None] * CAPACITY + [True] * _SPARE_HITS)
+        self.tick = self._iterator.__next__
+        """Returns ``None`` while points are left, then ``True`` until armed again."""
+
+        self._move = self._iterator.__setstate__
+        self._remaining = self._iterator.__length_hint__
+        self._armed = 0
+
+    def arm(self, points: int) -> None:
+        """Let ``points`` points pass, at most :data:`CAPACITY`, before the next hit."""
+        self._armed = points if points < CAPACITY else CAPACITY
+        self._move(CAPACITY - self._armed)
+
+    def passed(self) -> int:
+        """Points passed since it was armed."""
+        left = self._remaining() - _SPARE_HITS
+        return self._armed - left if left > 0 else self._armed

@@ -1,0 +1,82 @@
+"""Notice which code runs: a code object's first start, at next to no cost afterwards.
+
+From 3.12 on by ``sys.monitoring`` (PEP 669), where a started code object is switched off after its first event; on 3.11
+by a profile function, which is set for each thread and costs a call for every function call while it is on.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Callable
+
+from pytest_concur.instrument import interpreter
+
+Wanted = Callable[[types.CodeType], bool]
+
+
+class Discovery:
+    """Collects the code objects that start while it is on and that are wanted."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        """``wanted``: whether a code object is of interest; asked once or more for each."""
+        self._wanted = wanted
+        self._tool: int | None = None
+        self.seen: dict[int, types.CodeType] = {}
+        """Code objects met, by identity."""
+
+        self.is_on = False
+
+    def start(self) -> None:
+        """Begin to listen, in this thread and, from 3.12 on, in all others."""
+        if self.is_on:
+            return
+        self.is_on = True
+        if not interpreter.HAS_MONITORING:
+            sys.setprofile(self._on_profile)
+            return
+        monitoring = sys.monitoring
+        for tool in (4, 3):  # the ids that PEP 669 leaves to anybody
+            if monitoring.get_tool(tool) is None:
+                monitoring.use_tool_id(tool, "pytest-concur")
+                self._tool = tool
+                monitoring.register_callback(tool, monitoring.events.PY_START, self._on_start)
+                monitoring.set_events(tool, monitoring.events.PY_START)
+                monitoring.restart_events()
+                return
+        sys.setprofile(self._on_profile)
+
+    def start_in_thread(self) -> None:
+        """Begin to listen in a thread that was started after :meth:`start`; call it in that thread."""
+        if self.is_on and self._tool is None:
+            sys.setprofile(self._on_profile)
+
+    def stop(self) -> None:
+        """Stop listening."""
+        if not self.is_on:
+            return
+        self.is_on = False
+        if self._tool is None:
+            sys.setprofile(None)
+            return
+        monitoring = sys.monitoring
+        monitoring.set_events(self._tool, 0)
+        monitoring.register_callback(self._tool, monitoring.events.PY_START, None)
+        monitoring.free_tool_id(self._tool)
+        self._tool = None
+
+    def take(self) -> list[types.CodeType]:
+        """Return what was seen since the last call."""
+        seen, self.seen = self.seen, {}
+        return list(seen.values())
+
+    def _on_start(self, code: types.CodeType, offset: int) -> object:
+        if id(code) not in self.seen and self._wanted(code):
+            self.seen[id(code)] = code
+        return sys.monitoring.DISABLE
+
+    def _on_profile(self, frame: types.FrameType, event: str, argument: object) -> None:
+        if event == "call":
+            code = frame.f_code
+            if id(code) not in self.seen and self._wanted(code):
+                self.seen[id(code)] = code

@@ -1,0 +1,88 @@
+"""Facts about the CPython versions: instruction names and calling sequences.
+
+Everything here that depends on a version says so once; the rest of the package asks these names.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from bytecode import Instr, Label
+
+VERSION = sys.version_info[:2]
+
+METHOD_LOAD_IS_ATTR = VERSION >= (3, 12)
+"""``obj.name(...)`` compiles to ``LOAD_ATTR (True, name)``; before that to ``LOAD_METHOD name``."""
+
+NULL_ABOVE_CALLABLE = VERSION >= (3, 13)
+"""A call wants the stack ``callable, NULL, args``; before that ``NULL, callable, args``."""
+
+HAS_PRECALL = VERSION == (3, 11)
+HAS_MONITORING = VERSION >= (3, 12)
+"""``sys.monitoring`` exists (PEP 669)."""
+
+JUMP_IF_NONE = "POP_JUMP_FORWARD_IF_NONE" if VERSION == (3, 11) else "POP_JUMP_IF_NONE"
+
+POLLING_RESUMES = (0, 1)
+"""``RESUME`` polls for a request to drop the GIL at a function's start and after ``yield``, not after ``await``
+(Python/ceval.c, bytecodes.c: ``oparg < 2``; from 3.13 on higher bits are flags)."""
+
+TRUTH_TESTS = frozenset(
+    {"UNARY_NOT", "TO_BOOL", "JUMP_IF_TRUE_OR_POP", "JUMP_IF_FALSE_OR_POP"}
+    | {f"POP_JUMP_{way}IF_{value}" for way in ("", "FORWARD_", "BACKWARD_") for value in ("TRUE", "FALSE")}
+)
+
+
+def attribute_name(instr: Instr) -> str | None:
+    """Return the name that a ``LOAD_ATTR`` or ``LOAD_METHOD`` loads, else ``None``."""
+    if instr.name == "LOAD_METHOD":
+        return str(instr.arg)
+    if instr.name == "LOAD_ATTR":
+        return str(instr.arg[1] if METHOD_LOAD_IS_ATTR else instr.arg)  # type: ignore[index]
+    return None
+
+
+def is_method_load(instr: Instr) -> bool:
+    """Whether the instruction loads an attribute only to call it at once."""
+    return instr.name == "LOAD_METHOD" or bool(METHOD_LOAD_IS_ATTR and instr.name == "LOAD_ATTR" and instr.arg[0])  # type: ignore[index]
+
+
+def global_name(instr: Instr) -> str | None:
+    """Return the name that a ``LOAD_GLOBAL`` loads, else ``None``."""
+    return str(instr.arg[1]) if instr.name == "LOAD_GLOBAL" else None  # type: ignore[index]
+
+
+def plain_attribute_load(name: str, location: Any) -> Instr:
+    """Load an attribute as a value, bound if it is a method."""
+    return Instr("LOAD_ATTR", (False, name) if METHOD_LOAD_IS_ATTR else name, location=location)
+
+
+def call(function: object, location: Any) -> list[Instr]:
+    """Push the result of ``function()``."""
+    load, null = Instr("LOAD_CONST", function, location=location), Instr("PUSH_NULL", location=location)
+    return [*([load, null] if NULL_ABOVE_CALLABLE else [null, load]), *_invoke(0, location)]
+
+
+def call_on_top(function: object, location: Any) -> list[Instr]:
+    """Replace the top of the stack by ``function(top)``."""
+    load, null = Instr("LOAD_CONST", function, location=location), Instr("PUSH_NULL", location=location)
+    # built on top and then swapped below the argument, so that what lies deeper stays untouched
+    pushes = [null, load] if NULL_ABOVE_CALLABLE else [load, null]
+    return [*pushes, Instr("SWAP", 3, location=location), *_invoke(1, location)]
+
+
+def callable_from_top(location: Any) -> list[Instr]:
+    """Turn a value on top of the stack into what a call without ``self`` wants below its arguments."""
+    null = Instr("PUSH_NULL", location=location)
+    return [null] if NULL_ABOVE_CALLABLE else [null, Instr("SWAP", 2, location=location)]
+
+
+def jump_if_none(target: Label, location: Any) -> Instr:
+    """Pop the top of the stack; jump if it is ``None``."""
+    return Instr(JUMP_IF_NONE, target, location=location)
+
+
+def _invoke(count: int, location: Any) -> list[Instr]:
+    invoke = Instr("CALL", count, location=location)
+    return [Instr("PRECALL", count, location=location), invoke] if HAS_PRECALL else [invoke]

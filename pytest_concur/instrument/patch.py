@@ -1,0 +1,249 @@
+"""Swap functions' code for rewritten code while a marked test runs, and back.
+
+Rewriting takes about a millisecond a function, swapping a microsecond. So only what can block at once is rewritten
+beforehand; the rest when it is first seen to run. A run that met new code is repeated by the caller, so that all code
+of a run that counts is instrumented, whatever ran before it.
+"""
+
+from __future__ import annotations
+
+import dis
+import queue
+import time
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import _thread
+
+from pytest_concur.instrument.cache import CodeCache
+from pytest_concur.instrument.discovery import Discovery
+from pytest_concur.instrument.points import Granularity
+from pytest_concur.instrument.rewrite import INTERCEPTED_METHODS, Flavour, Recipe, bind
+from pytest_concur.instrument.scope import Owner, Scope, functions_in, import_late_library
+from pytest_concur.instrument.written import WrittenNames, names_written, nested
+
+Hooks = Callable[[tuple[object, ...]], object]
+
+_BEFORE_WITH = dis.opmap.get("BEFORE_WITH", -1)
+_QUEUE_NAMES = frozenset({"get", "put", "get_nowait", "put_nowait"})
+_BLOCKING_NAMES = INTERCEPTED_METHODS - _QUEUE_NAMES - {"time"}
+
+_THREAD_ROLES: Mapping[str, Mapping[str, str]] = {
+    "Thread._bootstrap_inner": {"run": "thread_begins", "_invoke_excepthook": "thread_failed"},
+    "Thread.start": {"wait": "started_already"},
+    "Thread._set_tstate_lock": {"_set_sentinel": "substitute"},
+}
+_THREAD_METHODS = INTERCEPTED_METHODS | {"join", "is_done"}
+
+
+@dataclass(slots=True)
+class _Unit:
+    """All function objects that share one code object."""
+
+    code: types.CodeType
+    owner: Owner
+    module: str
+    functions: list[types.FunctionType]
+    globals: dict[str, object]
+
+
+class Patch:
+    """The instrumentation of one test: which code is rewritten, in which flavour it is swapped in now."""
+
+    def __init__(self, scope: Scope, cache: CodeCache, hooks: Hooks, test_module: str) -> None:
+        self._scope = scope
+        self._cache = cache
+        self._hooks = hooks
+        self._test_module = test_module
+        self._units: dict[int, _Unit] = {}  # by id of the original code, which the unit keeps alive
+        self._chosen: dict[int, _Unit] = {}  # invariant: a subset of _units; what gets rewritten
+        self._ready: dict[tuple[Flavour, Granularity, int], types.CodeType] = {}
+        self._known: set[int] = set()  # ids of codes that discovery need not report (again)
+        self._keep: list[types.CodeType] = []  # keeps the ids in _known from being reused
+        self._mode: tuple[Flavour, Granularity] | None = None
+        self._written = WrittenNames()
+        self._touched: set[str] = set()
+        self.discovery = Discovery(self._is_new)
+        self.version = 0
+        """Grows whenever more code is rewritten."""
+
+    @property
+    def granularity(self) -> Granularity:
+        assert self._mode is not None, "nothing is swapped in"
+        return self._mode[1]
+
+    def install(self, flavour: Flavour, granularity: Granularity) -> None:
+        """Swap rewritten code in; what was swapped in another flavour is replaced."""
+        if not self._units:
+            self._scan()
+            self._touch({self._test_module})
+        self._mode = flavour, granularity
+        for unit in self._chosen.values():
+            self._swap(unit)
+
+    def remove(self) -> None:
+        """Put every function's own code back."""
+        self._mode = None
+        for unit in self._chosen.values():
+            for function in unit.functions:
+                function.__code__ = unit.code
+
+    def absorb(self, *, freeze_names: bool) -> bool:
+        """Rewrite the code seen running since the last call; return whether there was any.
+
+        Args:
+            freeze_names: Leave the set of written names as it is. The names are taken from the modules that run
+                sequentially; later they must not change, or a replay would count other points.
+        """
+        seen = self.discovery.take()
+        if not seen:
+            return False
+        if any(id(code) not in self._units for code in seen):
+            self._scan()
+        fresh = [self._units[id(code)] for code in seen if id(code) in self._units]
+        for code in seen:
+            self._note_known(code)
+        self._chosen.update((id(unit.code), unit) for unit in fresh)
+        if not freeze_names:
+            self._touch({unit.module for unit in fresh})
+        for unit in fresh:
+            self._swap(unit)
+        self.version += bool(fresh)
+        return bool(fresh)
+
+    def _scan(self) -> None:
+        """Find every function in scope, and choose those that may block before anyone has seen them run."""
+        import_late_library()
+        mine: dict[int, _Unit] = {}
+        swapped = {id(code): self._units[place] for (_, _, place), code in self._ready.items()}
+        for function, owner in functions_in(self._scope):
+            code = function.__code__
+            known = swapped.get(id(code)) or self._units.get(id(code))
+            if known is not None:
+                if function not in known.functions:
+                    known.functions.append(function)
+                continue
+            unit = mine.get(id(code))
+            if unit is None:
+                module = str(function.__globals__.get("__name__"))
+                unit = mine[id(code)] = _Unit(code, owner, module, [], function.__globals__)
+            unit.functions.append(function)
+        self._units.update(mine)
+        for place, unit in mine.items():
+            if unit.module == self._test_module or _may_block(unit):
+                self._chosen[place] = unit
+                self._note_known(unit.code)
+                if self._mode is not None:
+                    self._swap(unit)
+
+    def _touch(self, modules: set[str]) -> None:
+        """Take the names written in these modules into account, and make ready again what that changes."""
+        new = modules - self._touched
+        if not new:
+            return
+        self._touched |= new
+        codes = [unit.code for unit in self._units.values() if unit.module in new and unit.owner == "user"]
+        written = self._written | names_written(codes)
+        if written != self._written:
+            self._written = written
+            self._ready = {key: code for key, code in self._ready.items() if self._units[key[2]].owner == "library"}
+            if self._mode is not None:
+                for unit in self._chosen.values():
+                    self._swap(unit)
+
+    def _swap(self, unit: _Unit) -> None:
+        assert self._mode is not None, "nothing is swapped in"
+        flavour, granularity = self._mode
+        if unit.owner == "library":
+            flavour, granularity = "countdown", "access"  # has no points: one form serves all
+        key = flavour, granularity, id(unit.code)
+        code = self._ready.get(key)
+        if code is None:
+            recipe = self._recipe(unit, flavour, granularity)
+            code = self._ready[key] = bind(self._cache.rewritten(unit.code, recipe), self._hooks)
+            for each in nested(code):
+                self._note_known(each)
+        for function in unit.functions:
+            function.__code__ = code
+
+    def _recipe(self, unit: _Unit, flavour: Flavour, granularity: Granularity) -> Recipe:
+        intercepted = frozenset(name for name in _all_names(unit.code) if _is_intercepted(unit.globals.get(name)))
+        if unit.owner == "user":
+            written = self._written
+            if unit.module not in self._touched:
+                own = [u.code for u in self._units.values() if u.module == unit.module]
+                written = written | names_written(own)
+            return Recipe(flavour, granularity, written, globals_intercepted=intercepted)
+        is_thread = unit.module == "threading"
+        name = unit.code.co_qualname
+        return Recipe(
+            has_points=False,
+            globals_intercepted=intercepted,
+            methods_intercepted=_THREAD_METHODS if is_thread else INTERCEPTED_METHODS,
+            roles=_THREAD_ROLES.get(name, {}) if is_thread else {},
+            is_quiet=is_thread and _is_bookkeeping(name),
+        )
+
+    def _is_new(self, code: types.CodeType) -> bool:
+        if id(code) in self._known:
+            return False
+        unit = self._units.get(id(code))
+        if unit is not None:
+            return unit.owner == "user" or _may_block(unit)
+        return self._scope.is_project_file(code.co_filename) or self._scope.is_library_file(code.co_filename)
+
+    def _note_known(self, code: types.CodeType) -> None:
+        if id(code) not in self._known:
+            self._known.add(id(code))
+            self._keep.append(code)
+
+
+def _may_block(unit: _Unit) -> bool:
+    """Whether the code itself, or code nested in it, touches a blocking primitive.
+
+    ``get`` and ``put`` are everyday names; they count where the module knows of queues.
+    """
+    names = _BLOCKING_NAMES
+    if unit.module == "threading":
+        names = _THREAD_METHODS
+    elif unit.owner == "library" or any(value in (queue, queue.SimpleQueue) for value in unit.globals.values()
+                                      if isinstance(value, type | types.ModuleType)):  # fmt: skip
+        names = _BLOCKING_NAMES | _QUEUE_NAMES
+    return any(
+        names.intersection(code.co_names)
+        or _BEFORE_WITH in code.co_code[::2]
+        or any(_is_intercepted(unit.globals.get(name)) for name in code.co_names)
+        for code in nested(unit.code)
+    )
+
+
+def _is_bookkeeping(name: str) -> bool:
+    """Functions of ``threading`` that keep account of threads, where a switch would be noise."""
+    return (name.startswith("Thread.") and name not in {"Thread.join", "Thread._wait_for_tstate_lock"}) or name in {
+        "enumerate", "active_count", "_maintain_shutdown_locks", "_register_atexit",
+    }  # fmt: skip
+
+
+def _all_names(code: types.CodeType) -> set[str]:
+    return {name for each in nested(code) for name in each.co_names}
+
+
+_INTERCEPTED_FUNCTIONS = {
+    id(function)
+    for function in (
+        time.sleep, time.time, time.time_ns, time.monotonic, time.monotonic_ns, time.perf_counter,
+        time.perf_counter_ns, _thread.start_new_thread, getattr(_thread, "start_joinable_thread", None),
+        getattr(_thread, "_set_sentinel", None),
+    )
+    if function is not None
+}  # fmt: skip
+
+
+def _is_intercepted(value: object) -> bool:
+    """Whether a module's global is one of the functions that must not run as they are under control."""
+    if id(value) in _INTERCEPTED_FUNCTIONS:
+        return True
+    return type(value) is types.BuiltinFunctionType and isinstance(
+        getattr(value, "__self__", None), _thread.LockType | _thread.RLock
+    )

@@ -1,0 +1,161 @@
+"""Which instructions get a scheduling point, and what they access.
+
+Shared accesses are attributes, items, globals, variables of enclosing functions, steps of iteration, calls of methods
+that read or change a built-in container, and truth tests of variables (a container may be behind). Local variables are
+nobody else's and never count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from bytecode import Instr, Label
+
+from pytest_concur.instrument import interpreter
+from pytest_concur.instrument.written import WrittenNames
+
+Granularity = Literal["access", "gil", "sync"]
+Kind = Literal["attribute", "item", "global", "cell", "iterate", "method", "test", "builtin", "resume", "jump"]
+
+CONTAINER_METHODS = frozenset(
+    name
+    for kind in (list, dict, set, bytearray)
+    for name in dir(kind)
+    if not name.startswith("_") and name not in {"index", "count", "decode", "split", "join", "strip", "format"}
+) | {"appendleft", "popleft", "extendleft", "rotate", "move_to_end", "popitem", "most_common", "subtract", "elements"}
+"""Methods of mutable built-in containers and of those in ``collections``."""
+
+STATE_QUERIES = frozenset(
+    "locked is_set is_alive is_done empty full qsize done running cancelled notify notify_all send throw __next__ "
+    "heappush heappop heapify heapreplace heappushpop insort insort_left insort_right".split()
+)
+"""Methods and functions that look at, or change, what another task may change, outside the user's code."""
+
+READERS = frozenset(
+    "len next iter list tuple set dict frozenset sorted sum min max any all reversed enumerate zip map filter vars "
+    "getattr setattr delattr hasattr heappush heappop heapify heapreplace heappushpop insort insort_left "
+    "insort_right".split()
+)
+"""Built-in functions that read, or change, the object they are given."""
+
+WRITING_METHODS = frozenset(
+    "append appendleft extend extendleft insert remove pop popleft popitem clear sort reverse rotate update setdefault "
+    "add discard difference_update intersection_update symmetric_difference_update move_to_end send notify notify_all "
+    "subtract heappush heappop heapify setattr delattr next".split()
+)
+
+_ITEM_READS = {"BINARY_SUBSCR": (2, 2), "BINARY_SLICE": (3, 3)}
+_UPDATES = frozenset({"LIST_EXTEND", "SET_UPDATE", "DICT_UPDATE", "DICT_MERGE"})
+_VARIABLE_LOADS = frozenset({"LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_DEREF", "LOAD_CLASSDEREF"})
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What the instruction behind a scheduling point is about to do."""
+
+    kind: Kind
+    name: str = ""
+    """Attribute, global, variable or method; empty for items, iteration and tests."""
+
+    writes: bool = False
+    stack: tuple[int, ...] = ()
+    """Places on the stack, 1 = top, of the object accessed, then of the key if there is one, then of the new value."""
+
+
+def find_points(
+    instructions: Sequence[object], granularity: Granularity, written: WrittenNames, *, is_generator: bool
+) -> dict[int, Point]:
+    """Return the points of a function: index of the instruction -> what it does there.
+
+    A ``resume`` point stands behind its instruction, all others before it.
+    """
+    if granularity == "sync":
+        return {}
+    points: dict[int, Point] = {}
+    previous: Instr | None = None
+    for index, instr in enumerate(instructions):
+        if not isinstance(instr, Instr):
+            continue
+        if granularity == "gil":
+            point = _poll(instr)
+        else:
+            point = _access(instr, previous, written, is_generator)
+            if point is not None and point.kind == "iterate" and _iterates_range(instructions, index):
+                point = None
+        if point is not None:
+            points[index] = point
+        previous = instr
+    return points
+
+
+def _poll(instr: Instr) -> Point | None:
+    """Where the evaluation loop itself may hand the GIL over: function start, after ``yield``, backward jump."""
+    if instr.name == "RESUME" and int(instr.arg) & 3 in interpreter.POLLING_RESUMES:  # type: ignore[call-overload]
+        return Point("resume")
+    if instr.name == "JUMP_BACKWARD":
+        return Point("jump")
+    return None
+
+
+def _access(instr: Instr, previous: Instr | None, written: WrittenNames, is_generator: bool) -> Point | None:
+    name = instr.name
+    if (attribute := interpreter.attribute_name(instr)) is not None:
+        return _attribute_load(attribute, instr, written)
+    if (variable := interpreter.global_name(instr)) is not None:
+        if variable in READERS:
+            return Point("builtin", variable, variable in WRITING_METHODS)
+        return Point("global", variable) if variable in written.globals else None
+    match name:
+        case "STORE_ATTR":
+            return Point("attribute", str(instr.arg), True, (1, 2))
+        case "DELETE_ATTR":
+            return Point("attribute", str(instr.arg), True, (1,))
+        case "STORE_GLOBAL" | "DELETE_GLOBAL":
+            return Point("global", str(instr.arg), True, (1,) if name == "STORE_GLOBAL" else ())
+        case "BINARY_SUBSCR" | "BINARY_SLICE" | "DELETE_SUBSCR":
+            depth = 3 if name == "BINARY_SLICE" else 2
+            return Point("item", "", name == "DELETE_SUBSCR", (depth, depth - 1))
+        case "STORE_SUBSCR":
+            return Point("item", "", True, (2, 1, 3))
+        case "STORE_SLICE":
+            return Point("item", "", True, (3, 2, 4))
+        case "CONTAINS_OP":
+            return Point("item", "in", False, (1, 2))
+        case "FOR_ITER":
+            return Point("iterate", "", False, (1,))
+        case "RESUME" if is_generator:
+            return Point("resume")
+        case "LOAD_DEREF" | "STORE_DEREF" | "DELETE_DEREF":
+            cell = getattr(instr.arg, "name", str(instr.arg))
+            return Point("cell", cell, name != "LOAD_DEREF") if cell in written.cells else None
+    if name in _UPDATES and previous is not None and previous.name != "LOAD_CONST":
+        return Point("item", "", False, (1,))
+    if name in interpreter.TRUTH_TESTS and previous is not None and previous.name in _VARIABLE_LOADS:
+        return Point("test", "", False, (1,))
+    return None
+
+
+def _attribute_load(name: str, instr: Instr, written: WrittenNames) -> Point | None:
+    if interpreter.is_method_load(instr) and (name in CONTAINER_METHODS or name in STATE_QUERIES):
+        return Point("method", name, name in WRITING_METHODS, (1,))
+    return Point("attribute", name, False, (1,)) if name in written.attributes else None
+
+
+def _iterates_range(instructions: Sequence[object], index: int) -> bool:
+    """Whether the loop at ``index`` goes over ``range(...)`` called in place: its steps are nobody else's."""
+    place = index - 1
+    while place >= 0 and isinstance(instructions[place], Label):
+        place -= 1
+    if place < 1 or getattr(instructions[place], "name", "") != "GET_ITER":
+        return False
+    effect = 0
+    for candidate in range(place - 1, max(place - 40, -1), -1):
+        instr = instructions[candidate]
+        if not isinstance(instr, Instr):
+            return False
+        effect += instr.stack_effect(jump=False)
+        if effect == 1:
+            return interpreter.global_name(instr) == "range"
+    return False

@@ -1,0 +1,158 @@
+"""Rewrite a code object: scheduling points before shared accesses, hooks where blocking primitives are loaded.
+
+A point is ``if countdown() is not None: switch()``, where ``countdown`` is a C callable: Python runs only when the
+countdown hits. A load of ``lock.acquire``, ``time.sleep`` and the like is followed by a hook that may hand out a
+controlled counterpart of *that very object*; a ``with`` statement hands its context manager to a hook first.
+
+What is inserted refers to the hooks by placeholder constants, so that rewritten code can be stored on disk;
+:func:`bind` puts the real callables in. Editing is done by the ``bytecode`` library.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from bytecode import Bytecode, Instr, Label
+
+from pytest_concur.instrument import interpreter
+from pytest_concur.instrument.points import Granularity, Point, find_points
+from pytest_concur.instrument.written import WrittenNames
+
+Flavour = Literal["countdown", "observe"]
+MARK = "\0pytest_concur"
+Binder = Callable[[tuple[Any, ...]], object]
+
+INTERCEPTED_METHODS = frozenset(
+    "acquire release acquire_lock release_lock __enter__ __exit__ _release_save _acquire_restore get put get_nowait "
+    "put_nowait sleep monotonic monotonic_ns perf_counter perf_counter_ns time time_ns start_new_thread start_new "
+    "start_joinable_thread fork forkpty _exit".split()
+)
+"""Names under which a blocking primitive, the clock, or a start of a thread or process may be reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a code object is rewritten; equal recipes give equal code."""
+
+    flavour: Flavour = "countdown"
+    granularity: Granularity = "access"
+    written: WrittenNames = field(default_factory=WrittenNames)
+    has_points: bool = True
+    """False for library code: blocking is intercepted there, its accesses are trusted."""
+
+    globals_intercepted: frozenset[str] = frozenset()
+    """Global names that stand for an intercepted function in this code's module."""
+
+    methods_intercepted: frozenset[str] = INTERCEPTED_METHODS
+    roles: Mapping[str, str] = field(default_factory=dict)
+    """Attribute or global names with a hook of their own in this one function: name -> role."""
+
+    is_quiet: bool = False
+    """Bookkeeping code: it may block under control, but is no place for a decision."""
+
+
+def rewrite(code: types.CodeType, recipe: Recipe) -> types.CodeType:
+    """Return ``code`` with points and hooks, as placeholders; nested functions and classes included."""
+    instructions = Bytecode.from_code(code)
+    points: dict[int, Point] = {}
+    if recipe.has_points:
+        is_generator = bool(code.co_flags & (0x20 | 0x200))  # CO_GENERATOR, CO_ASYNC_GENERATOR
+        points = find_points(instructions, recipe.granularity, recipe.written, is_generator=is_generator)
+    out: list[Any] = []
+    for index, instr in enumerate(instructions):
+        point = points.get(index)
+        if point is not None and point.kind != "resume":
+            out += _point(point, recipe, instr.location)
+        if isinstance(instr, Instr) and not _is_kept(instructions, index):
+            out += _instruction(instr, recipe)
+        else:
+            out.append(instr)
+        if point is not None and point.kind == "resume":
+            out += _point(point, recipe, instr.location)
+    instructions[:] = out
+    return instructions.to_code()
+
+
+def bind(code: types.CodeType, binder: Binder) -> types.CodeType:
+    """Return rewritten ``code`` with each placeholder replaced by ``binder(placeholder)``."""
+    constants = tuple(
+        bind(constant, binder)
+        if isinstance(constant, types.CodeType)
+        else binder(constant)
+        if type(constant) is tuple and constant and constant[0] == MARK
+        else constant
+        for constant in code.co_consts
+    )
+    return code.replace(co_consts=constants)
+
+
+def _point(point: Point, recipe: Recipe, location: Any) -> list[Any]:
+    passed = Label()
+    observed = _observe(point, location) if recipe.flavour == "observe" else []
+    return [
+        *observed,
+        *interpreter.call((MARK, "countdown"), location),
+        interpreter.jump_if_none(passed, location),
+        *interpreter.call((MARK, "switch"), location),
+        Instr("POP_TOP", location=location),
+        passed,
+    ]
+
+
+def _observe(point: Point, location: Any) -> list[Instr]:
+    """Hand what the stack holds to the observer: a tuple of object, key and value, as far as there are any."""
+    copies = [Instr("COPY", depth + done, location=location) for done, depth in enumerate(point.stack)]
+    return [
+        *copies,
+        Instr("BUILD_TUPLE", len(copies), location=location),
+        *interpreter.call_on_top((MARK, "observe", point.kind, point.name, point.writes), location),
+        Instr("POP_TOP", location=location),
+    ]
+
+
+def _instruction(instr: Instr, recipe: Recipe) -> list[Instr]:
+    location = instr.location
+    if instr.name == "LOAD_CONST" and isinstance(instr.arg, types.CodeType):
+        return [Instr("LOAD_CONST", rewrite(instr.arg, recipe), location=location)]
+    if instr.name == "BEFORE_WITH":
+        return [*interpreter.call_on_top((MARK, "quiet_context" if recipe.is_quiet else "context"), location), instr]
+    if (name := interpreter.attribute_name(instr)) is not None and (role := _attribute_role(name, recipe)):
+        load = [interpreter.plain_attribute_load(name, location), *interpreter.call_on_top((MARK, role), location)]
+        return load + interpreter.callable_from_top(location) if interpreter.is_method_load(instr) else load
+    if (name := interpreter.global_name(instr)) is not None and (role := _global_role(name, recipe)):
+        load = [
+            Instr("LOAD_GLOBAL", (False, name), location=location),
+            *interpreter.call_on_top((MARK, role), location),
+        ]
+        is_called = bool(instr.arg[0])  # type: ignore[index]
+        return load + interpreter.callable_from_top(location) if is_called else load
+    return [instr]
+
+
+def _attribute_role(name: str, recipe: Recipe) -> str | None:
+    if name in recipe.roles:
+        return recipe.roles[name]
+    if name not in recipe.methods_intercepted:
+        return None
+    return "quiet_substitute" if recipe.is_quiet else "substitute"
+
+
+def _is_kept(instructions: Sequence[object], index: int) -> bool:
+    """Whether an attribute is loaded only to be stored in an object, as in ``self.acquire = lock.acquire``.
+
+    What users' objects hold must be their own: the hook comes when they load it again to call it.
+    """
+    following = instructions[index + 1 : index + 3]
+    return (
+        getattr(instructions[index], "name", "") == "LOAD_ATTR"
+        and getattr(following[-1] if following else None, "name", "") == "STORE_ATTR"
+    )
+
+
+def _global_role(name: str, recipe: Recipe) -> str | None:
+    if name in recipe.roles:
+        return recipe.roles[name]
+    return "substitute" if name in recipe.globals_intercepted else None

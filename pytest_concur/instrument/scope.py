@@ -1,0 +1,103 @@
+"""Which code is the user's, which is library code that blocks on the user's behalf, which is nobody's business."""
+
+from __future__ import annotations
+
+import gc
+import site
+import sys
+import sysconfig
+import types
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal
+
+Owner = Literal["user", "library"]
+
+LIBRARY = (
+    "threading", "queue", "concurrent.futures", "logging", "contextlib", "functools", "multiprocessing.pool",
+    "multiprocessing.dummy", "multiprocessing.popen_fork", "asyncio.threads", "asyncio.runners",
+    "asyncio.base_events", "asyncio.locks", "sched", "socketserver",
+)  # fmt: skip
+"""Standard modules whose blocking is intercepted. Their own shared accesses are trusted and get no points."""
+
+_STDLIB = sysconfig.get_paths()["stdlib"] + "/"
+_LIBRARY_PATHS = tuple(name.replace(".", "/") for name in LIBRARY)
+_OURS = ("pytest_concur", "_pytest", "pytest", "pluggy", "xdist", "execnet", "pytest_timeout", "coverage", "hypothesis")
+
+
+class Scope:
+    """Decides for a module whether its functions are instrumented, and how."""
+
+    def __init__(self, roots: Iterable[Path], prefixes: Iterable[str] = (), modules: Iterable[str] = ()) -> None:
+        """
+        Args:
+            roots: Folders of the project; code below them is the user's, unless it is an installed package.
+            prefixes: Names of further modules or packages that are the user's.
+            modules: Names of single modules that are the user's, such as the test's own.
+        """
+        self._roots = tuple(str(root) + "/" for root in roots)
+        self._prefixes = tuple(prefixes)
+        self._modules = frozenset(modules)
+        self._installed = tuple(_installed_folders())
+        self._by_module: dict[str, Owner | None] = {}
+        self._by_file: dict[str, bool] = {}
+
+    def owner(self, module: str, filename: str) -> Owner | None:
+        """Return whose code a function of ``module`` compiled from ``filename`` is."""
+        if module not in self._by_module:
+            self._by_module[module] = self._owner_of_module(module)
+        found = self._by_module[module]
+        if found is None and self.is_project_file(filename) and not has_prefix(module, _OURS):
+            return "user"
+        return found
+
+    def is_project_file(self, filename: str) -> bool:
+        """Whether code compiled from this file is the project's own."""
+        known = self._by_file.get(filename)
+        if known is None:
+            known = filename.startswith(self._roots) and not filename.startswith(self._installed)
+            known = known and "/site-packages/" not in filename
+            self._by_file[filename] = known
+        return known
+
+    def is_library_file(self, filename: str) -> bool:
+        """Whether code compiled from this file belongs to :data:`LIBRARY`, imported late perhaps."""
+        return filename.startswith(_STDLIB) and filename.removeprefix(_STDLIB).startswith(_LIBRARY_PATHS)
+
+    def _owner_of_module(self, module: str) -> Owner | None:
+        if has_prefix(module, self._prefixes) or module in self._modules:
+            return "user"
+        if has_prefix(module, LIBRARY):
+            return "library"
+        if has_prefix(module, _OURS):
+            return None
+        found = sys.modules.get(module)
+        filename = getattr(found, "__file__", None)
+        return "user" if isinstance(filename, str) and self.is_project_file(filename) else None
+
+
+def has_prefix(module: str, prefixes: Iterable[str]) -> bool:
+    """Whether ``module`` is one of ``prefixes`` or lies inside one."""
+    return any(module == prefix or module.startswith(prefix + ".") for prefix in prefixes)
+
+
+def import_late_library() -> None:
+    """Import what a loaded package would import when first used: its blocking must be intercepted from the start."""
+    if "concurrent.futures" in sys.modules:
+        import concurrent.futures.thread  # noqa: F401 - for its functions, which gc finds
+
+
+def functions_in(scope: Scope) -> Iterator[tuple[types.FunctionType, Owner]]:
+    """Yield every function object of the process that belongs to someone, closures and methods included."""
+    function_type = types.FunctionType
+    for thing in gc.get_objects():
+        if type(thing) is function_type:
+            module = thing.__globals__.get("__name__")
+            if isinstance(module, str) and (owner := scope.owner(module, thing.__code__.co_filename)):
+                yield thing, owner
+
+
+def _installed_folders() -> Iterator[str]:
+    for folder in {*site.getsitepackages(), site.getusersitepackages(), *sysconfig.get_paths().values()}:
+        if folder and folder not in {sys.prefix, sys.base_prefix}:
+            yield folder.rstrip("/") + "/"

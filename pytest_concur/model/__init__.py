@@ -1,0 +1,1 @@
+"""Pure data: what happened and what was decided. Imports nothing of ours."""

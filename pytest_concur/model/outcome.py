@@ -1,0 +1,72 @@
+"""The outcome of a run: the values that are compared with the sequential runs.
+
+Only what compares by value takes part. Objects that compare by identity would differ between any two runs and say
+nothing; they are left out.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Mapping, Set
+from typing import Any
+
+
+class _LeftOut:
+    def __repr__(self) -> str:
+        return "<compares by identity>"
+
+
+LEFT_OUT = _LeftOut()
+_ATOMS = (int, float, complex, str, bytes, bool, type(None), range)
+
+
+def comparable(value: Any) -> Any:
+    """Return ``value`` as nested tuples that compare by value, with :data:`LEFT_OUT` where that is impossible."""
+    if isinstance(value, enum.Enum):
+        return ("enum", type(value).__qualname__, value.name)
+    if isinstance(value, float) and value != value:
+        return ("nan",)  # nan is unequal to itself, and yet no news
+    if type(value) in _ATOMS:
+        return value
+    if isinstance(value, BaseException):
+        return ("exception", type(value).__qualname__, tuple(map(comparable, value.args)))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type) and type(value).__eq__ is not object.__eq__:
+        names = [field.name for field in dataclasses.fields(value) if field.compare]
+        return (type(value).__qualname__, *((name, comparable(getattr(value, name, LEFT_OUT))) for name in names))
+    if isinstance(value, Mapping):
+        pairs = [(comparable(key), comparable(item)) for key, item in value.items()]
+        return ("mapping", tuple(sorted(pairs, key=repr)))
+    if isinstance(value, Set):
+        return ("set", tuple(sorted(map(comparable, value), key=repr)))
+    if isinstance(value, list | tuple):
+        return (type(value).__qualname__, *map(comparable, value))
+    if isinstance(value, bytearray | memoryview):
+        return ("bytes", bytes(value))
+    if isinstance(value, type):
+        return ("type", value.__module__, value.__qualname__)
+    return _other(value)
+
+
+def _other(value: Any) -> Any:
+    """A value of a foreign type: its ``__eq__`` says that it compares by value, its ``repr`` then stands for it."""
+    if type(value).__eq__ is object.__eq__ or type(value).__repr__ is object.__repr__:
+        return LEFT_OUT
+    text = repr(value)
+    return LEFT_OUT if " at 0x" in text else ("value", type(value).__qualname__, text)
+
+
+def without(outcome: Any, other: Any) -> Any:
+    """Return ``outcome`` with :data:`LEFT_OUT` wherever it differs from ``other``, a second run of the same schedule."""
+    if isinstance(outcome, tuple) and isinstance(other, tuple) and len(outcome) == len(other):
+        return tuple(without(mine, its) for mine, its in zip(outcome, other, strict=True))
+    return outcome if outcome == other else LEFT_OUT
+
+
+def matches(outcome: Any, pattern: Any) -> bool:
+    """Whether ``outcome`` equals ``pattern`` wherever neither leaves a value out."""
+    if outcome is LEFT_OUT or pattern is LEFT_OUT:
+        return True
+    if isinstance(outcome, tuple) and isinstance(pattern, tuple):
+        return len(outcome) == len(pattern) and all(map(matches, outcome, pattern))
+    return bool(outcome == pattern)

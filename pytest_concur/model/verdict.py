@@ -1,0 +1,84 @@
+"""What is said about a test: findings, what escaped control, the verdict. Rendered elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Kind = Literal[
+    "assertion",
+    "exception",
+    "deadlock",
+    "livelock",
+    "nondeterminism",
+    "thread-leak",
+    "uncontrolled",
+    "sequential-failure",
+]
+Gil = Literal["reachable", "not-reached"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One bug, reported once."""
+
+    kind: Kind
+    summary: str
+    """One line: what went wrong."""
+
+    schedule: int
+    """1-based index of the first failing schedule; 0 if it failed in a sequential run."""
+
+    token: str
+    preemptions: int
+    gil: Gil | None
+    """Whether a build with a GIL was seen to do this by itself; ``None`` where the question was not asked."""
+
+    sequential: bool = False
+    report: str = ""
+    """The explanation for a person: steps, why, replay command."""
+
+
+@dataclass(frozen=True, slots=True)
+class Uncontrolled:
+    """Something that ran or blocked where the engine had no say."""
+
+    what: str
+    where: str
+
+
+@dataclass(slots=True)
+class Explored:
+    """How much was looked at."""
+
+    schedules: int = 0
+    complete: bool = False
+    strategy: str = ""
+    seed: int = 0
+    seconds: float = 0.0
+    switches: int = 0
+    """Hand-overs between threads in all schedules."""
+
+
+@dataclass(slots=True)
+class TestResult:
+    """All that is said about one test."""
+
+    __test__ = False  # pytest must not take this class for a test
+
+    nodeid: str
+    findings: list[Finding] = field(default_factory=list)
+    explored: Explored = field(default_factory=Explored)
+    uncontrolled: list[Uncontrolled] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """Sentences for the reader that change no verdict."""
+
+    is_step_limited: bool = False
+    """A run was cut at ``max_steps`` without a verdict."""
+
+    @property
+    def verdict(self) -> Literal["failed", "passed", "inconclusive"]:
+        """``failed`` with a finding, ``inconclusive`` if part of the test could not be judged, else ``passed``."""
+        if self.findings:
+            return "failed"
+        return "inconclusive" if self.uncontrolled or self.is_step_limited else "passed"

@@ -1,0 +1,69 @@
+"""Probabilistic concurrency testing (PCT): strict random priorities, lowered at a few random points.
+
+A bug that needs ``d`` ordering constraints is found in one schedule with probability at least ``1 / (n * k**(d-1))``
+for ``n`` tasks and ``k`` points.
+
+Source: Burckhardt, Kothari, Musuvathi, Nagarakatte, "A Randomized Scheduler with Probabilistic Guarantees of Finding
+Bugs", ASPLOS 2010.
+Departures: the depth cycles through 2, 3 and 5 from schedule to schedule, clamped so that at most a third of the points
+are change points; ``k`` is the most points seen so far; a task that yields or spins falls to the lowest priority, since
+strict priorities would starve the task it waits for.
+
+Pure: no threads, no clock. All chance comes from the generator it is given.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+from pytest_concur.model.turn import UNLIMITED, Moment
+from pytest_concur.strategies.early_timeout import fires_early
+
+DEPTHS = (2, 3, 5)
+
+
+class PCT:
+    """Schedules one run by priorities."""
+
+    def __init__(self, rng: Random, *, depth: int, length: int) -> None:
+        """
+        Args:
+            rng: Source of all chance.
+            depth: Ordering constraints aimed at, at least 1; ``depth - 1`` change points are drawn.
+            length: Contested points expected in the run, at least 0; 0 draws no change points.
+        """
+        self._rng = rng
+        count = min(depth - 1, length // 3) if length >= 3 else min(depth - 1, length)
+        self._changes = sorted(rng.sample(range(length), count), reverse=True)
+        self._ranking: list[int] = []  # invariant: lowest priority first; every task seen so far, once
+
+    def next_turn(self, moment: Moment) -> tuple[int, int]:
+        for task in moment.enabled:
+            if task not in self._ranking:
+                self._ranking.insert(self._rng.randint(0, len(self._ranking)), task)
+        if moment.timed and (early := fires_early(self._rng, moment.timed)) is not None:
+            return early, self._points_to_change(early, moment)
+        if moment.yielded and moment.current is not None:
+            self._demote(moment.current)
+        while self._changes and self._changes[-1] <= moment.contested:
+            self._changes.pop()
+            if moment.current is not None and len(moment.enabled) > 1:
+                self._demote(moment.current)
+        enabled = moment.enabled
+        if len(enabled) == 1:
+            return enabled[0], UNLIMITED
+        task = max(enabled, key=self._ranking.index)
+        return task, self._points_to_change(task, moment)
+
+    def choose(self, count: int) -> int:
+        return self._rng.randrange(count)
+
+    def _demote(self, task: int) -> None:
+        self._ranking.remove(task)
+        self._ranking.insert(0, task)
+
+    def _points_to_change(self, task: int, moment: Moment) -> int:
+        if not self._changes:
+            return UNLIMITED
+        here = 1 if task == moment.current else 0  # a task that goes on also passes the point it stands at
+        return max(self._changes[-1] - moment.contested - here, 0)
