@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pytest_concur.instrument.rewrite import Recipe, rewrite
 
-FORMAT = "5"
+FORMAT = "6"
 """Changes whenever :mod:`pytest_concur.instrument` would write other code for the same recipe."""
 
 MOST_ENTRIES = 20_000

@@ -93,12 +93,12 @@ def _point(point: Point, recipe: Recipe, location: Any) -> list[Any]:
     passed = Label()
     observed = _observe(point, location) if recipe.flavour == "observe" else []
     return [
-        *observed,
         *interpreter.call((MARK, "countdown"), location),
         interpreter.jump_if_none(passed, location),
         *interpreter.call((MARK, "switch"), location),
         Instr("POP_TOP", location=location),
         passed,
+        *observed,  # when the task goes on: what others did while it stood here comes before
     ]
 
 

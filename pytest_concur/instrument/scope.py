@@ -90,7 +90,12 @@ def import_late_library() -> None:
 def functions_in(scope: Scope) -> Iterator[tuple[types.FunctionType, Owner]]:
     """Yield every function object of the process that belongs to someone, closures and methods included."""
     function_type = types.FunctionType
-    for thing in gc.get_objects():
+    is_frozen = gc.get_freeze_count() > 0
+    gc.unfreeze()  # what is frozen is not listed
+    things = gc.get_objects()
+    if is_frozen:
+        gc.freeze()
+    for thing in things:
         if type(thing) is function_type:
             module = thing.__globals__.get("__name__")
             if isinstance(module, str) and (owner := scope.owner(module, thing.__code__.co_filename)):

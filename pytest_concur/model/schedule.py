@@ -61,6 +61,9 @@ class Token:
 
     granularity: str
     timeouts: str
+    is_sequential: bool
+    """The run was one of the sequential ones: a sleeping task went on."""
+
     sites: tuple[int, ...]
     """For each preempted segment, in order, 16 bits of a digest of where the task was switched away."""
 
@@ -69,7 +72,7 @@ class Token:
         numbers = [
             self.python[1],
             GRANULARITIES.index(self.granularity),
-            TIMEOUTS.index(self.timeouts),
+            TIMEOUTS.index(self.timeouts) + 2 * self.is_sequential,
             len(self.schedule.segments),
             *(number for segment in self.schedule.segments for number in _pack_segment(segment)),
             len(self.schedule.choices),
@@ -126,7 +129,8 @@ def _unpack(body: bytes) -> Token:
         test=int.from_bytes(body[:4], "big"),
         python=(3, minor),
         granularity=GRANULARITIES[granularity],
-        timeouts=TIMEOUTS[timeouts],
+        timeouts=TIMEOUTS[timeouts % 2],
+        is_sequential=timeouts >= 2,
         sites=sites,
     )
 

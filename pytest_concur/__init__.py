@@ -1,0 +1,26 @@
+"""pytest-concur: thread bugs as ordinary test failures, found in seconds, minimized, replayed exactly, explained."""
+
+from __future__ import annotations
+
+from pytest_concur.errors import (
+    ConcurrencyFailure,
+    ConcurrencyUsageError,
+    DeadlockFound,
+    LivelockFound,
+    NondeterminismFound,
+    ReplayDiverged,
+    ThreadLeakFound,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ConcurrencyFailure",
+    "ConcurrencyUsageError",
+    "DeadlockFound",
+    "LivelockFound",
+    "NondeterminismFound",
+    "ReplayDiverged",
+    "ThreadLeakFound",
+    "__version__",
+]

@@ -1,0 +1,147 @@
+"""The one place where wall time counts: a task that makes no progress where nobody sees it.
+
+A task blocked in a socket, a subprocess or a C extension passes no point and calls no hook. When its thread has stood
+at the same instruction for a while without using any processor time, others get a turn; it is taken back when it
+returns, and reported as uncontrolled. A task that computes is left alone until :data:`BUSY_LIMIT_S`. Nothing that the
+watchdog sees ever becomes a deadlock.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import sys
+import threading
+import time
+from typing import Any
+
+import _thread
+
+from pytest_concur.engine import carrier
+from pytest_concur.engine.execution import Execution
+from pytest_concur.engine.frames import place_of, user_frame
+from pytest_concur.engine.hooks import Hooks
+from pytest_concur.errors import TaskAborted
+
+TICK_S = 0.02
+PATIENCE_S = 0.5
+"""How long a thread must stand still before it counts as blocked outside control."""
+
+KNOWN_PATIENCE_S = 0.03
+"""The same, at a place where that has happened before in this test."""
+
+BUSY_LIMIT_S = 20.0
+"""How long a run may go without a scheduling point before it is given up."""
+
+_RESCUE = getattr(signal, "SIGUSR2", None)
+_DEBUGGERS = ("pdb", "bdb", "cmd", "IPython", "pydevd", "_pydevd_bundle", "debugpy")
+
+
+class Watchdog:
+    """Watches the runs of one test from a thread of its own."""
+
+    def __init__(self, hooks: Hooks, *, limit_s: float = BUSY_LIMIT_S) -> None:
+        self._hooks = hooks
+        self._limit_s = limit_s
+        self._stop = _thread.allocate_lock()
+        self._known: set[tuple[int, int]] = set()
+        self._seen: Any = None
+        self._still: Any = None
+        self._progress_at = self._still_at = 0.0
+        self._old_handler: Any = None
+
+    def __enter__(self) -> Watchdog:
+        self._stop.acquire()
+        if _RESCUE is not None and _is_main_thread() and signal.getsignal(_RESCUE) is signal.SIG_DFL:
+            self._old_handler = signal.signal(_RESCUE, self._rescue)
+        carrier.start_thread(self._watch, ())
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._stop.release()
+        if self._old_handler is not None and _RESCUE is not None:
+            signal.signal(_RESCUE, self._old_handler)
+
+    def _watch(self) -> None:
+        while not self._stop.acquire(timeout=TICK_S):
+            execution = self._hooks.active
+            if execution is not None:
+                self._look(execution, time.monotonic())
+
+    def _look(self, execution: Execution, now: float) -> None:
+        seen = id(execution), execution.beat, execution.record.steps, self._hooks.countdown.passed(), execution.is_idle
+        if seen != self._seen:
+            self._seen, self._progress_at, self._still = seen, now, None
+            return
+        if execution.is_idle:
+            self._look_while_idle(execution, now)
+            return
+        task = execution.current
+        ident = execution.current_ident
+        frame = sys._current_frames().get(ident or 0)
+        if ident is None or task.has_ended or frame is None:
+            return
+        still = id(frame), frame.f_lasti, _cpu_time(ident)
+        if still != self._still:
+            self._still, self._still_at = still, now
+            if now - self._progress_at > self._limit_s and not _is_debugging(frame):
+                self._end_computation(execution, ident, frame)
+            return
+        stands = user_frame(frame)
+        site = (id(stands.f_code), stands.f_lasti) if stands is not None else (0, 0)
+        if now - self._still_at < (KNOWN_PATIENCE_S if site in self._known else PATIENCE_S) or _is_debugging(frame):
+            return
+        self._known.add(site)
+        execution.take_turn_away(_call_at(frame), str(place_of(frame)))
+
+    def _look_while_idle(self, execution: Execution, now: float) -> None:
+        execution.pick_somebody()
+        if execution.is_idle and now - self._progress_at > self._limit_s:
+            execution.give_up("all tasks blocked, waiting for something outside control", "?")
+            self._interrupt_main(execution)
+
+    def _end_computation(self, execution: Execution, ident: int, frame: Any) -> None:
+        seconds = f"{self._limit_s:g}"
+        execution.give_up(f"no scheduling point for {seconds} s: endless loop or long computation", str(place_of(frame)))
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(TaskAborted))
+        self._progress_at = time.monotonic()
+
+    def _interrupt_main(self, execution: Execution) -> None:
+        main = execution.tasks[0]
+        if main.is_external and self._old_handler is not None and _RESCUE is not None and main.ident is not None:
+            signal.pthread_kill(main.ident, _RESCUE)
+
+    def _rescue(self, number: int, frame: Any) -> None:
+        execution = self._hooks.active
+        if execution is not None and execution.is_over:
+            raise TaskAborted
+
+
+def _cpu_time(ident: int) -> float:
+    """Processor time of a living thread, in seconds; constant where the system cannot tell."""
+    try:
+        return time.clock_gettime(time.pthread_getcpuclockid(ident))
+    except (AttributeError, OSError):
+        return 0.0
+
+
+def _call_at(frame: Any) -> str:
+    """Name the call that blocks: the source of the line, shortened."""
+    import linecache
+
+    stands = user_frame(frame) or frame
+    text = linecache.getline(stands.f_code.co_filename, stands.f_lineno or 0).strip()
+    name = stands.f_code.co_qualname
+    return text[:60] if text else name
+
+
+def _is_debugging(frame: Any) -> bool:
+    while frame is not None:
+        if str(frame.f_globals.get("__name__", "")).split(".")[0] in _DEBUGGERS:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()

@@ -1,0 +1,107 @@
+"""Run a failing schedule once more, slowly, and write down what each task did at each point."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from pytest_concur.engine.frames import place_of
+from pytest_concur.engine.hooks import Hooks
+from pytest_concur.explore.trial import Laboratory, Trial
+from pytest_concur.model.schedule import Schedule
+from pytest_concur.model.trace import ScheduleTrace, Step
+from pytest_concur.strategies.replay import Replay
+
+_PLAIN = (int, float, complex, str, bytes, bool, type(None))
+_LONGEST_VALUE = 30
+MOST_STEPS = 5_000
+
+
+class _Recorder:
+    """Collects steps as the observer of one run."""
+
+    def __init__(self, hooks: Hooks) -> None:
+        self._hooks = hooks
+        self._keep: list[Any] = []  # objects whose identity is used must live as long as the trace
+        self.steps: list[Step] = []
+        self.names: list[str] = []
+
+    def forget(self) -> None:
+        """The run starts over."""
+        self.steps.clear()
+        self._keep.clear()
+
+    def __call__(self, placeholder: tuple[Any, ...], values: tuple[Any, ...]) -> None:
+        execution = self._hooks.active
+        if execution is None or execution.is_over or len(self.steps) >= MOST_STEPS:
+            return
+        self.names = [task.name for task in execution.tasks]
+        _, _, kind, name, writes = placeholder
+        place = place_of(sys._getframe(2))
+        owner = values[0] if values else None
+        self._keep.append(owner)
+        location, shown = _location(kind, name, values, place.file)
+        value = _value(kind, name, writes, values)
+        self.steps.append(
+            Step(execution.current.id, place.file, place.line, place.function, location, shown, bool(writes), value)
+        )
+
+
+def trace(lab: Laboratory, hooks: Hooks, schedule: Schedule, *, sleeps_through: bool) -> tuple[ScheduleTrace, Trial]:
+    """Run ``schedule`` with every point observed; return what was seen and the run."""
+    recorder = _Recorder(hooks)
+    trial = lab.run(
+        lambda: Replay(schedule),
+        flavour="observe",
+        observer=recorder,
+        is_recording=True,
+        sleeps_through=sleeps_through,
+        on_attempt=recorder.forget,
+    )
+    return ScheduleTrace(tuple(recorder.names), tuple(recorder.steps)), trial
+
+
+def _location(kind: str, name: str, values: tuple[Any, ...], file: str) -> tuple[Any, str]:
+    """Return what identifies the accessed place, and how to call it."""
+    owner = values[0] if values else None
+    if kind == "attribute":
+        return (id(owner), name), f"{_type_name(owner)}.{name}"
+    if kind == "item":
+        key = values[1] if len(values) > 1 else None
+        shown = _short(key) if isinstance(key, _PLAIN) else "…"
+        return (id(owner), "item", shown), f"{type(owner).__name__}[{shown}]"
+    if kind == "method":
+        return (id(owner), "item", "…"), f"{type(owner).__name__}.{name}()"
+    if kind == "iterate":
+        return (id(owner), "step"), "next item"
+    if kind in ("global", "cell"):
+        return (kind, file, name), name
+    return (kind, id(owner), name), name or kind
+
+
+def _value(kind: str, name: str, writes: bool, values: tuple[Any, ...]) -> str | None:
+    """Return the value about to be written or read, if that is cheap and harmless to tell."""
+    if writes:
+        new = values[-1] if kind in ("attribute", "item", "global") and len(values) > 1 or kind == "global" else None
+        is_store = (kind == "attribute" and len(values) == 2) or (kind == "item" and len(values) == 3)
+        return _short(new) if is_store and isinstance(new, _PLAIN) else None
+    owner = values[0] if values else None
+    if kind == "attribute":
+        found = getattr(owner, "__dict__", {}).get(name, values)
+    elif kind == "item" and name != "in" and type(owner) in (list, dict, tuple):
+        try:
+            found = owner[values[1]]  # type: ignore[index]
+        except Exception:  # the program is about to see the same error, where it belongs
+            return None
+    else:
+        return None
+    return _short(found) if isinstance(found, _PLAIN) else None
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
+
+
+def _type_name(owner: Any) -> str:
+    return owner.__name__ if isinstance(owner, type) else type(owner).__name__

@@ -1,0 +1,222 @@
+"""Find a failing schedule within a budget, make it simple, and make sure that it replays."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pytest_concur.errors import NondeterminismFound
+from pytest_concur.explore import sequential
+from pytest_concur.explore.minimize import minimize
+from pytest_concur.explore.sequential import Reference
+from pytest_concur.explore.trial import Failure, Laboratory, Trial
+from pytest_concur.instrument.interpreter import HAS_MONITORING
+from pytest_concur.model.outcome import without
+from pytest_concur.model.schedule import Schedule
+from pytest_concur.model.verdict import Explored, Gil
+from pytest_concur.strategies import Strategy
+from pytest_concur.strategies.replay import Replay
+
+GIL_SCHEDULES = 300
+GIL_SECONDS = 0.5
+"""Budget for the question whether a GIL build can do it too."""
+
+REPLAYS = 3
+
+Progress = Callable[[int, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How much to explore."""
+
+    schedules: int
+    seconds: float
+
+
+@dataclass(slots=True)
+class Found:
+    """A failing schedule and what is known about it."""
+
+    failure: Failure
+    schedule: Schedule
+    index: int
+    """1-based number of the schedule that failed first; 0 for a sequential run."""
+
+    gil: Gil | None = None
+    is_stable: bool = True
+    """It failed alike each time it was replayed."""
+
+    is_sequential: bool = False
+    sites: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Searched:
+    """What a search gave."""
+
+    explored: Explored
+    found: Found | None = None
+    uncontrolled: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    passing: BaseException | None = None
+    is_step_limited: bool = False
+
+
+def explore(
+    lab: Laboratory,
+    reference: Reference,
+    strategy: Strategy,
+    budget: Budget,
+    *,
+    explored: Explored,
+    remembered: Sequence[Schedule] = (),
+    progress: Progress = lambda schedules, seconds: None,
+) -> Searched:
+    """Run schedules until one fails or the budget ends; ``remembered`` ones come first.
+
+    The first schedule is run twice: if the runs differ, something other than the schedule decides.
+    """
+    searched = Searched(explored)
+    start = time.perf_counter()
+    for index in range(budget.schedules):
+        if index and time.perf_counter() - start > budget.seconds:
+            break
+        if index < len(remembered):
+            replayed = remembered[index]
+            trial = lab.run(lambda replayed=replayed: Replay(replayed))  # type: ignore[misc]
+        else:
+            number = index - len(remembered)
+            trial = lab.run(lambda number=number: strategy.scheduler(number), discovers=_discovers(index))  # type: ignore[misc]
+        explored.schedules += 1
+        explored.switches += trial.record.switches
+        if _take_note(searched, trial):
+            break
+        if index == len(remembered):
+            _run_twice(lab, reference, strategy, trial, searched)
+        strategy.learn(trial.record.contested)
+        failure = trial.failure or _compare(lab, reference, trial, searched)
+        if failure is not None:
+            searched.found = Found(failure, trial.record.schedule, explored.schedules)
+            break
+        if trial.record.contested == 0 and not trial.record.choices and trial.record.task_count == 1:
+            explored.complete = not searched.uncontrolled and not searched.is_step_limited
+            break  # one task, nothing to choose: every schedule is this one
+        progress(explored.schedules, time.perf_counter() - start)
+    explored.seconds = time.perf_counter() - start
+    return searched
+
+
+def settle(lab: Laboratory, reference: Reference, found: Found) -> None:
+    """Minimize what was found, see that it replays, ask whether a GIL build can do it; in place."""
+    found.schedule = minimize(found.schedule, lambda schedule: _fails_alike(lab, reference, found, schedule))
+    replays = [_replay(lab, reference, found.schedule, is_recording=True) for _ in range(REPLAYS)]
+    alike = [
+        (failure, trial) for failure, trial in replays if failure and failure.signature == found.failure.signature
+    ]
+    found.is_stable = len(alike) == len(replays)
+    if alike:
+        found.failure = alike[-1][0]
+        found.sites = tuple(alike[-1][1].record.sites)
+
+
+def ask_gil(lab: Laboratory, reference: Reference, found: Found, make_strategy: Callable[[], Strategy]) -> Gil:
+    """Search for the same failure with switches only where a GIL build can make them."""
+    if lab.settings.granularity == "gil" or found.is_sequential or found.schedule.preemptions == 0:
+        return "reachable"
+    strategy = make_strategy()
+    start = time.perf_counter()
+    for index in range(GIL_SCHEDULES):
+        if time.perf_counter() - start > GIL_SECONDS:
+            break
+        trial = lab.run(lambda index=index: strategy.scheduler(index), granularity="gil", discovers=False)  # type: ignore[misc]
+        strategy.learn(trial.record.contested)
+        failure = trial.failure or _strange(lab, reference, trial)
+        if failure is not None and failure.kind == found.failure.kind:
+            return "reachable"
+    return "not-reached"
+
+
+def replay(lab: Laboratory, reference: Reference, schedule: Schedule, *, sleeps_through: bool) -> tuple[Failure | None, Trial]:
+    """Run a schedule once, with places of switches recorded."""
+    return _replay(lab, reference, schedule, is_recording=True, sleeps_through=sleeps_through)
+
+
+def _replay(
+    lab: Laboratory, reference: Reference, schedule: Schedule, *, is_recording: bool, sleeps_through: bool = False
+) -> tuple[Failure | None, Trial]:
+    trial = lab.run(lambda: Replay(schedule), is_recording=is_recording, sleeps_through=sleeps_through)
+    return trial.failure or _strange(lab, reference, trial), trial
+
+
+def _fails_alike(lab: Laboratory, reference: Reference, found: Found, schedule: Schedule) -> Schedule | None:
+    failure, trial = _replay(lab, reference, schedule, is_recording=False)
+    alike = failure is not None and failure.signature == found.failure.signature
+    return trial.record.schedule if alike else None
+
+
+def _strange(lab: Laboratory, reference: Reference, trial: Trial) -> Failure | None:
+    """A failure if the outcome is none of those known to be sequential."""
+    if trial.outcome is None or not reference.outcomes or reference.knows(trial.outcome):
+        return None
+    text = _shown(trial.outcome)
+    known = " or ".join(sorted({_shown(each) for each in reference.outcomes})[:4])
+    summary = f"outcome {text} comes from no sequential order of the tasks; those give {known}"
+    return Failure("nondeterminism", summary, ("nondeterminism",), NondeterminismFound(summary))
+
+
+def _compare(lab: Laboratory, reference: Reference, trial: Trial, searched: Searched) -> Failure | None:
+    """Judge an outcome; before it is called strange, every sequential order is tried."""
+    failure = _strange(lab, reference, trial)
+    if failure is None:
+        return None
+    known = sequential.is_sequential_outcome(lab, reference, trial.outcome)
+    if known is None:
+        note = "an outcome was not judged: there are too many sequential orders to try them all"
+        if note not in searched.notes:
+            searched.notes.append(note)
+        reference.outcomes.append(trial.outcome)
+        return None
+    return None if known else _strange(lab, reference, trial)
+
+
+def _run_twice(lab: Laboratory, reference: Reference, strategy: Strategy, first: Trial, searched: Searched) -> None:
+    second = lab.run(lambda: strategy.scheduler(0))
+    if first.record.segments != second.record.segments or first.record.choices != second.record.choices:
+        pairs = zip(first.record.segments, second.record.segments, strict=False)
+        step = next((i for i, (a, b) in enumerate(pairs, 1) if a != b), len(second.record.segments))
+        searched.uncontrolled.append(
+            ("nondeterminism outside scheduling", f"two runs of one schedule differ from their step {step} on")
+        )
+    elif first.outcome != second.outcome and first.outcome is not None and second.outcome is not None:
+        masked = without(first.outcome, second.outcome)
+        reference.outcomes = [without(each, masked) if each == first.outcome else each for each in reference.outcomes]
+        reference.outcomes.append(masked)
+        searched.notes.append("values that differ between two runs of one schedule are left out of the outcome")
+
+
+def _take_note(searched: Searched, trial: Trial) -> bool:
+    """Keep what a run says beside its failure; return whether it ends the search."""
+    for each in trial.record.uncontrolled:
+        if each not in searched.uncontrolled:
+            searched.uncontrolled.append(each)
+    searched.is_step_limited |= trial.record.ending == "step-limit"
+    searched.passing = trial.passing
+    return trial.passing is not None or trial.record.ending == "gave-up" or bool(trial.record.stragglers)
+
+
+def _discovers(index: int) -> bool:
+    """On 3.11 looking for new code costs a call for every call: do so now and then."""
+    return HAS_MONITORING or index < 4 or index & (index - 1) == 0
+
+
+def _shown(outcome: Any) -> str:
+    results, observed = outcome[1:] if isinstance(outcome, tuple) and len(outcome) == 3 else (outcome, ())
+    parts = []
+    if isinstance(results, tuple) and len(results) > 1:
+        parts += [", ".join(map(repr, run[1:])) if isinstance(run, tuple) else repr(run) for run in results[1:]]
+    if isinstance(observed, tuple) and len(observed) > 1:
+        parts += [f"{name}={value!r}" for name, value in observed[1]]
+    return "(" + "; ".join(parts) + ")"

@@ -1,0 +1,147 @@
+"""The sequential reference: the body without preemption, in the given order, the reversed one and, for few tasks, all.
+
+What is seen here is what a user would call right: outcomes under other schedules are compared with these, and a failure
+here is no concurrency bug.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import permutations
+from typing import Any
+
+from pytest_concur.explore.trial import Failure, Laboratory, Trial
+from pytest_concur.model.outcome import matches, without
+from pytest_concur.strategies.sequential import ReplayDecisions, Sequential
+
+EVERY_ORDER_UP_TO = 3
+"""Tasks beside the body's for which every order is run."""
+
+MOST_ORDERS = 400
+"""Runs spent to find a sequential order that gives an outcome in question."""
+
+MOST_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class Reference:
+    """What the sequential runs gave."""
+
+    outcomes: list[Any] = field(default_factory=list)
+    """Different outcomes, with values left out that differed between two runs of the same order."""
+
+    failure: Failure | None = None
+    failing: Trial | None = None
+    order: str = ""
+    """The order that failed, in words."""
+
+    is_repeatable: bool = True
+    """Two runs in the same order gave the same outcome."""
+
+    passing: BaseException | None = None
+    task_count: int = 1
+    is_step_limited: bool = False
+    uncontrolled: list[tuple[str, str]] = field(default_factory=list)
+    result: Any = None
+
+    def knows(self, outcome: Any) -> bool:
+        return any(matches(outcome, each) for each in self.outcomes)
+
+
+def establish(lab: Laboratory) -> Reference:
+    """Run the body sequentially and return what was seen; stops at the first failure."""
+    reference = Reference()
+    first = _run(lab, reference, _in_order(), "the given order")
+    if first is None:
+        return reference
+    reference.task_count, reference.result = first.record.task_count, first.result
+    again = _run(lab, reference, _in_order(), "the given order, a second time")
+    if again is None:
+        return reference
+    if first.outcome != again.outcome:
+        reference.is_repeatable = False
+    reference.outcomes = [without(first.outcome, again.outcome)]
+    for order in _other_orders(first.record.task_count - 1):
+        words = "the order " + ", ".join(map(str, order))
+        trial = _run(lab, reference, _in_order(order), words)
+        if trial is None:
+            return reference
+        if trial.outcome is not None and not reference.knows(trial.outcome):
+            reference.outcomes.append(trial.outcome)
+    return reference
+
+
+def is_sequential_outcome(lab: Laboratory, reference: Reference, outcome: Any) -> bool | None:
+    """Whether some run without preemption gives ``outcome``; ``None`` if there are too many to try.
+
+    All answers to the questions "who runs next, now that this task has blocked or ended?" are enumerated.
+    """
+    answers: list[int] = []
+    deadline = time.monotonic() + MOST_SECONDS
+    for _ in range(MOST_ORDERS):
+        schedulers: list[ReplayDecisions] = []
+
+        def decide(answers: list[int] = answers, made: list[ReplayDecisions] = schedulers) -> ReplayDecisions:
+            made.append(ReplayDecisions(answers))
+            return made[-1]
+
+        trial = lab.run(decide, sleeps_through=True, discovers=False)
+        if trial.outcome is not None and not reference.knows(trial.outcome):
+            reference.outcomes.append(trial.outcome)
+        if reference.knows(outcome):
+            return True
+        following = _next_answers(answers, schedulers[-1].widths)
+        if following is None:
+            return False
+        answers = following
+        if time.monotonic() > deadline:
+            return None
+    return None
+
+
+def fails_sequentially(lab: Laboratory, choices: tuple[int, ...]) -> bool:
+    """Whether the body fails without preemption too, given the same answers to ``concur.choose``."""
+    orders: list[Callable[[int], int]] = [lambda task: task, lambda task: -task]
+    return any(
+        lab.run(lambda rank=rank: Sequential(rank, choices), sleeps_through=True).failure is not None  # type: ignore[misc]
+        for rank in orders
+    )
+
+
+def _run(lab: Laboratory, reference: Reference, rank: Callable[[int], int], words: str) -> Trial | None:
+    """Run one order; ``None`` if the reference ends with it."""
+    trial = lab.run(lambda: Sequential(rank), sleeps_through=True, freeze_names=False)
+    reference.uncontrolled += trial.record.uncontrolled
+    reference.is_step_limited |= trial.record.ending in ("step-limit", "gave-up")
+    if trial.passing is not None:
+        reference.passing = trial.passing
+    elif trial.failure is not None:
+        reference.failure, reference.failing, reference.order = trial.failure, trial, words
+    elif trial.record.ending != "gave-up":
+        return trial
+    return None
+
+
+def _in_order(order: tuple[int, ...] = ()) -> Callable[[int], int]:
+    """The body first, then the tasks listed, then those of unknown number in order of creation."""
+    ranks = {task: place for place, task in enumerate(order, 1)}
+    return lambda task: ranks.get(task, task + len(order)) if task else 0
+
+
+def _other_orders(tasks: int) -> Iterator[tuple[int, ...]]:
+    given = tuple(range(1, tasks + 1))
+    if tasks > EVERY_ORDER_UP_TO:
+        yield given[::-1]
+    elif tasks > 1:
+        yield from (order for order in permutations(given) if order != given)
+
+
+def _next_answers(answers: list[int], widths: list[int]) -> list[int] | None:
+    """Return the next list of answers in depth-first order, or ``None`` if all were given."""
+    full = (answers + [0] * len(widths))[: len(widths)]
+    for place in range(len(full) - 1, -1, -1):
+        if full[place] + 1 < widths[place]:
+            return [*full[:place], full[place] + 1]
+    return None

@@ -1,0 +1,258 @@
+"""One run of the body and how it is judged."""
+
+from __future__ import annotations
+
+import random
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from pytest_concur.engine.clock import VirtualClock
+from pytest_concur.engine.execution import Execution, Record
+from pytest_concur.engine.frames import Place
+from pytest_concur.engine.hooks import Hooks, Observer
+from pytest_concur.errors import (
+    ConcurrencyFailure,
+    DeadlockFound,
+    LivelockFound,
+    ThreadLeakFound,
+)
+from pytest_concur.explore.deadlock import describe_stuck
+from pytest_concur.instrument.patch import Patch
+from pytest_concur.instrument.points import Granularity
+from pytest_concur.instrument.rewrite import Flavour
+from pytest_concur.model.outcome import comparable
+from pytest_concur.model.turn import Scheduler
+from pytest_concur.model.verdict import Kind
+
+MOST_REPEATS = 25
+"""Times a run is repeated because it met code that was not instrumented yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What went wrong in a run."""
+
+    kind: Kind
+    summary: str
+    signature: tuple[Any, ...]
+    """Equal for two runs that show the same bug."""
+
+    error: BaseException
+    """What the test raises for it."""
+
+
+@dataclass(slots=True)
+class Trial:
+    """A finished run."""
+
+    record: Record
+    failure: Failure | None
+    outcome: Any = None
+    """The compared values, or ``None`` if the run did not complete."""
+
+    result: Any = None
+    passing: BaseException | None = None
+    """An exception that is no failure (a skip, an expected failure): it ends the test as it is."""
+
+
+@dataclass(slots=True)
+class Outcomes:
+    """Values that belong to the outcome of the run that is going on; the fixture fills it."""
+
+    results: list[Any] = field(default_factory=list)
+    observed: dict[str, Any] = field(default_factory=dict)
+
+    def clear(self) -> None:
+        self.results, self.observed = [], {}
+
+    def comparable(self) -> Any:
+        return comparable((self.results, self.observed))
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What holds for every run of a test."""
+
+    max_steps: int
+    granularity: Granularity
+    explores_timeouts: bool
+    compares_outcomes: bool
+    is_passing: Callable[[BaseException], bool] = lambda error: False
+    """Whether an exception ends the test as it is: skip, xfail, exit."""
+
+    is_assertion: Callable[[BaseException], bool] = lambda error: isinstance(error, AssertionError)
+    foreign_threads: Callable[[Execution], bool] = lambda execution: False
+
+
+class Laboratory:
+    """Runs one body again and again, each time in a fresh world."""
+
+    def __init__(
+        self, body: Callable[[], Any], outcomes: Outcomes, patch: Patch, hooks: Hooks, settings: Settings
+    ) -> None:
+        self._body = body
+        self._outcomes = outcomes
+        self._patch = patch
+        self._hooks = hooks
+        self._clock = VirtualClock.started_now()
+        self.settings = settings
+        self.runs = 0
+
+    def run(
+        self,
+        make_scheduler: Callable[[], Scheduler],
+        *,
+        flavour: Flavour = "countdown",
+        granularity: Granularity | None = None,
+        is_recording: bool = False,
+        sleeps_through: bool = False,
+        discovers: bool = True,
+        freeze_names: bool = True,
+        observer: Observer | None = None,
+        on_attempt: Callable[[], None] = lambda: None,
+    ) -> Trial:
+        """Run the body once; again while it meets code that is not instrumented yet.
+
+        Args:
+            make_scheduler: Returns the scheduler of an attempt, the same decisions each time.
+            flavour, granularity: How the code is instrumented.
+            is_recording: Remember where switches happened.
+            sleeps_through: See :class:`Execution`.
+            discovers: Look for new code. Costs nothing from 3.12 on.
+            freeze_names: See :meth:`Patch.absorb`.
+            observer: Is told of every point; needs ``flavour="observe"``.
+            on_attempt: Called before each attempt.
+        """
+        self._patch.install(flavour, granularity or self.settings.granularity)
+        self._hooks.observer = observer
+        if discovers:
+            self._patch.discovery.start()
+        try:
+            for _ in range(MOST_REPEATS):
+                on_attempt()
+                trial = self._attempt(make_scheduler(), is_recording, sleeps_through)
+                if not self._patch.absorb(freeze_names=freeze_names):
+                    break
+            return trial
+        finally:
+            self._hooks.observer = None
+            self._patch.discovery.stop()
+
+    def _attempt(self, scheduler: Scheduler, is_recording: bool, sleeps_through: bool) -> Trial:
+        self.runs += 1
+        settings = self.settings
+        execution = Execution(
+            scheduler,
+            self._hooks.countdown,
+            self._clock.restarted(),
+            max_steps=settings.max_steps,
+            explores_timeouts=settings.explores_timeouts,
+            sleeps_through=sleeps_through,
+            is_recording=is_recording,
+            on_thread=self._patch.discovery.start_in_thread,
+            has_foreign_threads=lambda: settings.foreign_threads(execution),
+        )
+        self._outcomes.clear()
+        error: BaseException | None = None
+        result = None
+        with _same_start():
+            self._hooks.active = execution
+            try:
+                result = execution.run(self._body)
+            except (KeyboardInterrupt, GeneratorExit):
+                raise
+            except BaseException as raised:
+                error = raised
+            finally:
+                self._hooks.active = None
+        record = execution.record
+        if error is not None and settings.is_passing(error):
+            return Trial(record, None, passing=error)
+        failure = judge(record, error, settings)
+        outcome = self._outcomes.comparable() if settings.compares_outcomes and record.ending == "completed" else None
+        return Trial(record, failure, outcome, result)
+
+
+def judge(record: Record, error: BaseException | None, settings: Settings) -> Failure | None:
+    """Say what a run shows by itself; comparing its outcome with others comes later."""
+    match record.ending:
+        case "deadlock":
+            summary, signature = describe_stuck(record.waiting)
+            return Failure("deadlock", summary, signature, DeadlockFound(summary))
+        case "livelock":
+            places = ", ".join(f"{task} at {place}" for task, place in record.running)
+            summary = f"livelock: tasks keep running and come back to the same states: {places}"
+            return Failure("livelock", summary, ("livelock", _places(record.running)), LivelockFound(summary))
+        case "leak":
+            summary = _describe_leak(record)
+            return Failure("thread-leak", summary, ("thread-leak", tuple(record.leaked)), ThreadLeakFound(summary))
+        case "step-limit" | "gave-up":
+            return None
+    if error is not None:
+        kind: Kind = "assertion" if settings.is_assertion(error) else "exception"
+        return Failure(kind, _one_line(error), signature_of(error), error)
+    if record.unhandled:
+        name, unhandled = record.unhandled[0]
+        summary = f"thread {name} ended with {_one_line(unhandled)}"
+        return Failure("exception", summary, signature_of(unhandled), unhandled)
+    if record.held_locks:
+        summary = f"still held when the test had returned: {', '.join(record.held_locks)}"
+        return Failure("thread-leak", summary, ("held", tuple(record.held_locks)), ThreadLeakFound(summary))
+    return None
+
+
+def signature_of(error: BaseException) -> tuple[Any, ...]:
+    """Type of an exception and the innermost line of the traceback: equal for the same bug."""
+    if isinstance(error, BaseExceptionGroup):
+        return ("group", *sorted({signature_of(each) for each in error.exceptions}, key=repr))
+    frames = traceback.extract_tb(error.__traceback__)
+    innermost = (frames[-1].filename, frames[-1].lineno) if frames else ("?", 0)
+    return (type(error).__qualname__, *innermost)
+
+
+def _places(running: list[tuple[str, Place]]) -> tuple[str, ...]:
+    return tuple(sorted(place.function for _, place in running))
+
+
+def _describe_leak(record: Record) -> str:
+    names = ", ".join(record.leaked)
+    stands = "; ".join(f"{w.task} waits for {w.what} at {w.place}" for w in record.waiting if w.task in record.leaked)
+    many = "threads were" if len(record.leaked) > 1 else "thread was"
+    advice = "join or stop it before the test returns, or make it a daemon"
+    return f"{len(record.leaked)} {many} left behind when the test returned: {names} ({stands or 'running'}); {advice}"
+
+
+def _one_line(error: BaseException) -> str:
+    text = str(error).strip().split("\n")[0]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+@contextmanager
+def _same_start() -> Iterator[None]:
+    """Let every run begin alike: the shared random generator, the numbers in the names of threads."""
+    state = random.getstate()
+    random.seed(0)
+    names = threading._counter  # type: ignore[attr-defined]
+    threading._counter = count(1).__next__  # type: ignore[attr-defined]
+    pool = sys.modules.get("concurrent.futures.thread")
+    pools = pool.ThreadPoolExecutor._counter if pool is not None else None
+    if pool is not None:
+        pool.ThreadPoolExecutor._counter = count().__next__
+    try:
+        yield
+    finally:
+        random.setstate(state)
+        threading._counter = names  # type: ignore[attr-defined]
+        if pool is not None:
+            pool.ThreadPoolExecutor._counter = pools
+
+
+def is_own(error: BaseException) -> bool:
+    """Whether the exception was made by us to stand for a finding."""
+    return isinstance(error, ConcurrencyFailure)

@@ -1,0 +1,75 @@
+"""A trace: what a run did, step by step, for people. It explains; it does not replay (that is a ``Schedule``)."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One shared access."""
+
+    task: int
+    file: str
+    line: int
+    function: str
+    location: Hashable
+    """Equal for two accesses of the same place, within one trace."""
+
+    shown: str
+    """The place in words: ``Account.balance``."""
+
+    writes: bool
+    value: str | None
+    """The value written or read, where that is cheap to tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleTrace:
+    """The steps of one run, in order."""
+
+    names: tuple[str, ...]
+    """Names of the tasks by number."""
+
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Intrusion:
+    """An access of one task that came between two of another, to the same place."""
+
+    before: Step
+    between: Step
+    after: Step
+
+
+def intrusions(trace: ScheduleTrace) -> list[Intrusion]:
+    """Return accesses that came between two of another task, where an order one after the other differs.
+
+    These are the unserializable triples of Lu, Tucek, Qin, Zhou, "AVIO", ASPLOS 2006: of the three accesses, the one in
+    between conflicts with both others.
+    """
+    found = []
+    by_location: dict[Hashable, list[Step]] = {}
+    for step in trace.steps:
+        by_location.setdefault(step.location, []).append(step)
+    for steps in by_location.values():
+        last: dict[int, int] = {}
+        for index, step in enumerate(steps):
+            start = last.get(step.task)
+            if start is not None:
+                before = steps[start]
+                for between in steps[start + 1 : index]:
+                    if between.task != step.task and _is_unserializable(before, between, step):
+                        found.append(Intrusion(before, between, step))
+                        break
+            last[step.task] = index
+    order = {id(step): index for index, step in enumerate(trace.steps)}
+    return sorted(found, key=lambda each: order[id(each.after)])
+
+
+def _is_unserializable(before: Step, between: Step, after: Step) -> bool:
+    if between.writes:
+        return not (before.writes and after.writes)
+    return before.writes and after.writes

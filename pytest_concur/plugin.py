@@ -1,0 +1,122 @@
+"""pytest's hooks. A few lines each; whatever a marked test needs is imported when the first one runs."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_concur.session.plugin_state import PluginState
+
+MARK = "concurrency"
+_STATE: pytest.StashKey[PluginState] = pytest.StashKey()
+_OPTION_NAMES = (
+    "threads", "schedules", "seconds", "strategy", "seed", "granularity", "scope", "outcome", "data_races",
+    "lock_order", "timeouts", "max_steps", "stress", "baseline", "max_regression", "min_speedup", "fresh_fixtures",
+)  # fmt: skip
+# a test holds this in step with options.OPTIONS, which is imported only when a marked test exists
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("concur", "concurrency testing (pytest-concur)")
+    group.addoption(
+        "--concur", default=None, metavar="off|on|only",
+        help="off: run marked tests once, as plain tests; only: run nothing but marked tests",
+    )  # fmt: skip
+    group.addoption("--concur-replay", default=None, metavar="TOKEN", help="run one recorded schedule of one test")
+    group.addoption("--concur-json", default=None, metavar="FILE", help="write verdicts and findings as JSON")
+    parser.addini("concur", "off, on or only; see --concur")
+    for name in _OPTION_NAMES:
+        flag = "--concur-" + name.replace("_", "-")
+        group.addoption(flag, default=None, dest=f"concur_{name}", metavar="VALUE", help=f"marker argument {name}")
+        parser.addini(f"concur_{name}", f"marker argument {name}; see the documentation")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        f"{MARK}(threads, schedules, seconds, strategy, seed, ...): run the test sequentially and under many thread "
+        "schedules; report races, deadlocks and other findings, minimized and replayable",
+    )
+    if any(config.getoption(f"concur_{name}", None) is not None for name in _OPTION_NAMES) or any(
+        config.getoption(name, None) is not None for name in ("concur", "concur_replay", "concur_json")
+    ):
+        _state(config).check_command_line()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pycollect_makeitem(
+    collector: pytest.Module | pytest.Class, name: str, obj: object
+) -> Generator[None, Any, Any]:
+    made = yield
+    for item in made if isinstance(made, list) else [made]:
+        if isinstance(item, pytest.Item) and item.get_closest_marker(MARK) is not None:
+            _state(item.config).check_item(item)
+    return made
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("concur") is not None or config.getini("concur"):
+        _state(config).deselect(items)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    if pyfuncitem.get_closest_marker(MARK) is None:
+        return None
+    return _state(pyfuncitem.config).run(pyfuncitem)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if call.when == "call" and (state := item.config.stash.get(_STATE, None)) is not None:
+        state.complete_report(item, report)
+    return report
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if (result := getattr(report, "concur", None)) is not None and _CONTROLLER is not None:
+        _state(_CONTROLLER).collect(result)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    global _CONTROLLER
+    _CONTROLLER = session.config
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if (state := session.config.stash.get(_STATE, None)) is not None:
+        state.write_json()
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if (state := config.stash.get(_STATE, None)) is not None:
+        state.summarize(terminalreporter)
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    state = config.stash.get(_STATE, None)
+    return state.header() if state is not None else None
+
+
+@pytest.fixture
+def concur(request: pytest.FixtureRequest) -> Any:
+    """Starts tasks and observes outcomes; in a test marked ``concurrency``, under control."""
+    return _state(request.config).concur
+
+
+_CONTROLLER: pytest.Config | None = None  # the config whose session receives reports
+
+
+def _state(config: pytest.Config) -> PluginState:
+    state = config.stash.get(_STATE, None)
+    if state is None:
+        from pytest_concur.session.plugin_state import PluginState
+
+        state = config.stash[_STATE] = PluginState(config)
+    return state

@@ -1,0 +1,1 @@
+"""Results made readable: pure functions of data."""

@@ -1,0 +1,179 @@
+"""The report of a failure, for a tired person at six in the evening.
+
+Verdict and test first; then one column per task, only the lines that matter, switches marked; then why; the replay
+command last.
+"""
+
+from __future__ import annotations
+
+import linecache
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pytest_concur.engine.frames import Place, Waiting
+from pytest_concur.explore.deadlock import stuck_lines
+from pytest_concur.model.trace import Intrusion, ScheduleTrace, Step, intrusions
+
+WIDTH = 46
+"""Characters of a column."""
+
+MOST_ROWS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class FailureReport:
+    """All that the report says."""
+
+    nodeid: str
+    kind: str
+    summary: str
+    trace: ScheduleTrace
+    waiting: tuple[Waiting, ...]
+    running: tuple[tuple[str, Place], ...]
+    is_sequential: bool
+    order: str
+    is_stable: bool
+    gil: str | None
+    preemptions: int
+    index: int
+    strategy: str
+    seed: int
+    uncontrolled: tuple[str, ...]
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    task: int
+    text: str
+    is_switch: bool
+
+
+def render(report: FailureReport) -> str:
+    """Return the report as text."""
+    parts = [_head(report), _steps(report), _why(report), _notes(report), _last_line(report)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _head(report: FailureReport) -> str:
+    return f"{report.kind}: {report.nodeid}\n  {report.summary}"
+
+
+def _steps(report: FailureReport) -> str:
+    if report.is_sequential and report.kind == "sequential-failure":
+        return ""
+    rows, omitted = _rows(report.trace)
+    if not rows:
+        return ""
+    tasks = sorted({row.task for row in rows})
+    names = [report.trace.names[task] for task in tasks]
+    lines = ["  " + " | ".join(name.ljust(WIDTH)[:WIDTH] for name in names).rstrip()]
+    lines.append("  " + "-+-".join("-" * WIDTH for _ in tasks))
+    for row in rows:
+        cells = [(row.text if row.task == task else "").ljust(WIDTH) for task in tasks]
+        lines.append(("> " if row.is_switch else "  ") + " | ".join(cells).rstrip())
+    if omitted:
+        lines.append(f"  … {omitted} steps of one task alone, or of places that only one task uses, are left out")
+    lines.append("  (> : another task goes on)")
+    return "\n".join(lines)
+
+
+def _rows(trace: ScheduleTrace) -> tuple[list[_Row], int]:
+    """Keep the steps on places that several tasks use, one of them writing; a line once where it stands in a row."""
+    start = next((place for place, step in enumerate(trace.steps) if step.task), 0)  # before that nothing can race
+    users: dict[object, set[int]] = {}
+    written = set()
+    for step in trace.steps:
+        users.setdefault(step.location, set()).add(step.task)
+        if step.writes:
+            written.add(step.location)
+    kept = [step for step in trace.steps[start:] if len(users[step.location]) > 1 and step.location in written]
+    if not kept:
+        kept = [step for step in trace.steps if step.task]
+    rows: list[_Row] = []
+    last: tuple[int, str] | None = None
+    for step in kept:
+        text = _cell(step)
+        if (step.task, text) == last:
+            continue
+        rows.append(_Row(step.task, text, bool(rows) and rows[-1].task != step.task))
+        last = step.task, text
+    omitted = len(trace.steps) - len(kept)
+    if len(rows) > MOST_ROWS:
+        omitted += len(rows) - MOST_ROWS
+        rows = rows[-MOST_ROWS:]
+    return rows, omitted
+
+
+def _cell(step: Step) -> str:
+    place = f"{os.path.basename(step.file)}:{step.line}"
+    source = linecache.getline(step.file, step.line).strip()
+    verb = "writes" if step.writes else "reads"
+    effect = f"[{verb} {step.value}]" if step.value is not None else f"[{verb}]"
+    room = WIDTH - len(place) - len(effect) - 2
+    if len(source) > room:
+        source = source[: max(room - 1, 0)] + "…"
+    return f"{place} {source} {effect}"
+
+
+def _why(report: FailureReport) -> str:
+    if report.kind == "sequential-failure":
+        order = f" ({report.order})" if report.order else ""
+        return (
+            f"This happens without any switch between tasks{order}: it is no concurrency bug.\n"
+            "If it fails only when repeated, the test leaves state behind that outlives one run of its body."
+        )
+    if report.kind in ("deadlock", "thread-leak") and report.waiting:
+        return "\n".join(["why:", *("  " + line for line in stuck_lines(report.waiting))])
+    if report.kind == "livelock":
+        return "\n".join(["why:", *(f"  {task} keeps coming back to {place}" for task, place in report.running)])
+    found = intrusions(report.trace)
+    among_tasks = [each for each in found if each.before.task and each.between.task]
+    if not found:
+        return ""
+    return f"why:\n  {_explain((among_tasks or found)[0], report.trace.names)}"
+
+
+def _explain(found: Intrusion, names: Sequence[str]) -> str:
+    first, other, second = found.before, found.between, found.after
+    return (
+        f"{names[other.task]} {_did(other)} {other.shown} ({_at(other)}) between {names[first.task]}'s "
+        f"{_noun(first)} ({_at(first)}) and its {_noun(second)} ({_at(second)})"
+    )
+
+
+def _did(step: Step) -> str:
+    return "wrote" if step.writes else "read"
+
+
+def _noun(step: Step) -> str:
+    return "write" if step.writes else "read"
+
+
+def _at(step: Step) -> str:
+    return f"{os.path.basename(step.file)}:{step.line}"
+
+
+def _notes(report: FailureReport) -> str:
+    lines = []
+    if not report.is_stable:
+        lines.append("note: it did not fail alike each time the schedule was replayed: something else decides too")
+    if report.is_sequential and report.kind != "sequential-failure":
+        lines.append(f"note: it happens in a sequential run ({report.order or 'no switch needed'})")
+    elif report.gil == "not-reached":
+        lines.append("gil: not reached with switches only where this interpreter's GIL allows them")
+    elif report.gil == "reachable" and not report.is_sequential:
+        lines.append("gil: reachable, also with switches only where this interpreter's GIL allows them")
+    if report.index:
+        lines.append(
+            f"found at schedule {report.index} ({report.strategy}, seed {report.seed}), {report.preemptions} "
+            f"preemption{'' if report.preemptions == 1 else 's'} after minimization"
+        )
+    if report.uncontrolled:
+        lines.append(f"uncontrolled: {'; '.join(report.uncontrolled)}")
+    return "\n".join(lines)
+
+
+def _last_line(report: FailureReport) -> str:
+    return f'replay: pytest "{report.nodeid}" --concur-replay={report.token}'

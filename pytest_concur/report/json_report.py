@@ -1,0 +1,55 @@
+"""``--concur-json``: verdicts and findings for machines."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from pytest_concur.model.verdict import TestResult
+
+SCHEMA = 1
+
+
+def as_dict(result: TestResult) -> dict[str, Any]:
+    """Return one test's entry."""
+    explored = result.explored
+    return {
+        "nodeid": result.nodeid,
+        "verdict": result.verdict,
+        "findings": [
+            {
+                "kind": finding.kind,
+                "summary": finding.summary,
+                "schedule": finding.schedule,
+                "token": finding.token,
+                "preemptions": finding.preemptions,
+                "gil": finding.gil,
+                "sequential": finding.sequential,
+            }
+            for finding in result.findings
+        ],
+        "explored": {
+            "schedules": explored.schedules,
+            "complete": explored.complete,
+            "strategy": explored.strategy,
+            "seed": explored.seed,
+            "seconds": round(explored.seconds, 4),
+            "switches": explored.switches,
+        },
+        "uncontrolled": [{"what": each.what, "where": each.where} for each in result.uncontrolled],
+        "notes": list(result.notes),
+        "measurements": [],
+    }
+
+
+def write(path: Path, tests: list[dict[str, Any]]) -> None:
+    """Write the report; readers see the old file or the new one, never half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"schema": SCHEMA, "tests": sorted(tests, key=lambda test: test["nodeid"])}, indent=1) + "\n"
+    handle, partial = tempfile.mkstemp(dir=path.parent, suffix=".partial")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(partial, path)

@@ -1,0 +1,81 @@
+"""Tear a test's function-scoped fixtures down and set them up again, so that every run is a fresh world.
+
+pytest has no public way to do this; what is used of its inside is kept in this one module, and the tests run it against
+the oldest and the newest supported pytest.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_OWN = frozenset({"concur", "request"})
+
+
+class FreshFixtures:
+    """The function-scoped fixtures of one test item."""
+
+    def __init__(self, item: pytest.Function, *, is_enabled: bool) -> None:
+        self._item = item
+        self._is_method = isinstance(item.parent, pytest.Class)
+        self._is_needed = is_enabled and (
+            self._is_method
+            or any(
+                definition.scope == "function" and name not in _OWN
+                for name, definitions in item._fixtureinfo.name2fixturedefs.items()
+                for definition in definitions[-1:]
+            )
+        )
+
+    def release_first(self) -> None:
+        """Tear down what pytest has set up for the test already: the first run begins afresh, too."""
+        if self._is_needed:
+            self._tear_down()
+
+    def call(self, call: Callable[[dict[str, Any]], Any]) -> Any:
+        """Set up, call with the fixtures' values, tear down; errors of the call come before errors of the tear-down."""
+        item = self._item
+        if not self._is_needed:
+            return call(self._arguments())
+        folder: Path | None = None
+        try:
+            if self._is_method:  # each run gets an instance of its own
+                for name in ("_instance", "_obj"):
+                    item.__dict__.pop(name, None)
+            item._initrequest()
+            item._request._fillfixtures()
+            folder = item.funcargs.get("tmp_path")
+            result = call(self._arguments())
+        except BaseException as error:
+            try:
+                self._tear_down()
+            except Exception as late:
+                error.add_note(f"and tearing the fixtures down raised {late!r}")
+            raise
+        self._tear_down()
+        if isinstance(folder, Path):
+            shutil.rmtree(folder, ignore_errors=True)  # else a thousand runs leave a thousand folders
+        return result
+
+    def _arguments(self) -> dict[str, Any]:
+        item = self._item
+        return {name: item.funcargs[name] for name in item._fixtureinfo.argnames}
+
+    def _tear_down(self) -> None:
+        """Run the finalizers that the fixtures registered for this item, last first; the item's own stays."""
+        finalizers, _ = self._item.session._setupstate.stack[self._item]
+        errors: list[BaseException] = []
+        while len(finalizers) > 1:
+            finalizer = finalizers.pop()
+            try:
+                finalizer()
+            except Exception as error:
+                errors.append(error)
+        if len(errors) == 1:
+            raise errors[0]
+        if errors:
+            raise BaseExceptionGroup("tearing fixtures down failed", errors)

@@ -1,0 +1,254 @@
+"""What the plugin keeps for one pytest session; made when the first marked test or option shows up."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_concur import options as option_table
+from pytest_concur.errors import ConcurrencyUsageError
+from pytest_concur.model.verdict import TestResult
+from pytest_concur.options import Resolved
+from pytest_concur.report.json_report import as_dict, write
+
+_RESULT: pytest.StashKey[TestResult] = pytest.StashKey()
+_MODES = ("off", "on", "only")
+_CACHE_KEY = "concur/failing"
+
+
+class PluginState:
+    """Settings, results and shared parts of one session."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._results: dict[str, dict[str, Any]] = {}
+        self._around: Any = None
+        self._concur: Any = None
+        self._infrastructure = frozenset(t.ident for t in threading.enumerate() if t.ident is not None)
+        self._warned_cache = False
+
+    # ---- before tests run ----
+
+    def check_command_line(self) -> None:
+        """Refuse wrong values on the command line before anything is collected."""
+        try:
+            _ = self.mode
+            for option in option_table.OPTIONS:
+                text = self._config.getoption(f"concur_{option.name}", None)
+                if text is not None:
+                    option_table.parse(option, text, option_table.flag_of(option))
+        except ConcurrencyUsageError as error:
+            raise pytest.UsageError(str(error)) from None
+
+    @property
+    def mode(self) -> str:
+        """``off``, ``on`` or ``only``."""
+        text = self._config.getoption("concur") or os.environ.get("CONCUR") or self._config.getini("concur") or "on"
+        if text not in _MODES:
+            raise ConcurrencyUsageError(f"--concur={text!r}: allowed: {', '.join(_MODES)}")
+        return str(text)
+
+    def check_item(self, item: pytest.Item) -> None:
+        """Refuse a marked test that cannot be run, at collection, with its reason."""
+        try:
+            self._check_kind(item)
+            self.resolve(item)
+        except ConcurrencyUsageError as error:
+            raise pytest.Collector.CollectError(str(error)) from None
+
+    def resolve(self, item: pytest.Item) -> Resolved:
+        """Return the settings of a marked test."""
+        arguments: dict[str, Any] = {}
+        for marker in reversed(list(item.iter_markers("concurrency"))):  # the closest last: it wins
+            if marker.args:
+                shown = ", ".join(map(repr, marker.args))
+                raise ConcurrencyUsageError(
+                    f"{item.nodeid}: @pytest.mark.concurrency({shown}) takes its arguments by name, "
+                    f"such as threads=4 or schedules=100"
+                )
+            arguments.update(marker.kwargs)
+        config = self._config
+        return option_table.resolve(
+            arguments,
+            lambda name: config.getoption(f"concur_{name}", None),
+            lambda name: config.getini(f"concur_{name}"),
+            test=item.nodeid,
+        )
+
+    def _check_kind(self, item: pytest.Item) -> None:
+        function = getattr(item, "obj", None)
+        if getattr(function, "is_hypothesis_test", False) or getattr(function, "hypothesis", None) is not None:
+            raise ConcurrencyUsageError(
+                f"{item.nodeid}: @pytest.mark.concurrency and hypothesis' @given on one test are not supported yet; "
+                "call the code under test in a plain marked test, or take one of the two off"
+            )
+        if inspect.iscoroutinefunction(function):
+            raise ConcurrencyUsageError(
+                f"{item.nodeid}: @pytest.mark.concurrency is for threads; this test is a coroutine function"
+            )
+        if not isinstance(item, pytest.Function) or type(item).__name__ == "TestCaseFunction":
+            raise ConcurrencyUsageError(
+                f"{item.nodeid}: @pytest.mark.concurrency needs a test function or a method of a plain class; "
+                f"this is a {type(item).__name__}"
+            )
+
+    def deselect(self, items: list[pytest.Item]) -> None:
+        """``--concur=only``: keep the marked tests."""
+        if self.mode != "only":
+            return
+        unmarked = [item for item in items if item.get_closest_marker("concurrency") is None]
+        if unmarked:
+            self._config.hook.pytest_deselected(items=unmarked)
+            items[:] = [item for item in items if item.get_closest_marker("concurrency") is not None]
+
+    # ---- running ----
+
+    @property
+    def concur(self) -> Any:
+        """The object that the fixture hands out."""
+        if self._concur is None:
+            from pytest_concur.fixture import Concur
+
+            around = self.around
+            self._concur = Concur(around.hooks, around.outcomes)
+        return self._concur
+
+    def run(self, item: pytest.Function) -> bool | None:
+        """Run a marked test; ``None`` leaves it to pytest."""
+        if self.mode == "off":
+            return None
+        from pytest_concur.session.runner import TestRunner
+
+        runner = TestRunner(item, self.resolve(item), self.around)
+        item.stash[_RESULT] = runner.result
+        runner.run(self._config.getoption("concur_replay"))
+        return True
+
+    @property
+    def around(self) -> Any:
+        """The parts that all tests share."""
+        if self._around is None:
+            from pytest_concur.engine.hooks import Hooks
+            from pytest_concur.explore.trial import Outcomes
+            from pytest_concur.instrument.cache import CodeCache
+            from pytest_concur.report.progress import Progress
+            from pytest_concur.session.runner import Surroundings
+
+            worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+            self._around = Surroundings(
+                hooks=Hooks(),
+                outcomes=Outcomes(),
+                cache=CodeCache(self._cache_folder()),
+                roots=(self._config.rootpath, *_local_roots(self._config)),
+                infrastructure=self._infrastructure,
+                remembered=self._remembered,
+                remember=self._remember,
+                progress=Progress(self._config).show,
+                worker=int(worker) if worker.isdigit() else 0,
+            )
+        return self._around
+
+    def _cache_folder(self) -> Path | None:
+        cache = getattr(self._config, "cache", None)
+        if cache is None:
+            return None
+        try:
+            return Path(cache.mkdir("concur-code"))
+        except OSError:
+            return None
+
+    def _remembered(self, nodeid: str) -> list[str]:
+        cache = getattr(self._config, "cache", None)
+        found = cache.get(_CACHE_KEY, {}) if cache is not None else {}
+        tokens = found.get(nodeid, []) if isinstance(found, dict) else []
+        return [token for token in tokens if isinstance(token, str)]
+
+    def _remember(self, nodeid: str, tokens: Any) -> None:
+        cache = getattr(self._config, "cache", None)
+        if cache is None:
+            return
+        found = cache.get(_CACHE_KEY, {})
+        found = found if isinstance(found, dict) else {}
+        if found.get(nodeid, []) == list(tokens):
+            return
+        found[nodeid] = list(tokens)
+        if not tokens:
+            del found[nodeid]
+        cache.set(_CACHE_KEY, found)
+
+    # ---- reporting ----
+
+    def complete_report(self, item: pytest.Item, report: pytest.TestReport) -> None:
+        """Attach the result of a marked test to its report, and its text if it failed."""
+        result = item.stash.get(_RESULT, None)
+        if result is None:
+            return
+        del item.stash[_RESULT]
+        report.concur = as_dict(result)  # type: ignore[attr-defined]
+        if report.failed and result.findings and result.findings[0].report:
+            finding = result.findings[0]
+            if finding.kind in ("assertion", "exception", "sequential-failure"):
+                report.sections.append(("concurrency", finding.report))
+            else:
+                report.longrepr = _as_longrepr(item, finding.report, finding.summary)
+        elif report.passed and result.verdict == "inconclusive":
+            item.warn(pytest.PytestWarning(f"{item.nodeid}: concurrency inconclusive: {_reason(result)}"))
+
+    def collect(self, result: dict[str, Any]) -> None:
+        self._results[result["nodeid"]] = result
+
+    def write_json(self) -> None:
+        """Write ``--concur-json``, in the process that sees all reports."""
+        path = self._config.getoption("concur_json")
+        if path and not hasattr(self._config, "workerinput"):
+            write(Path(path), list(self._results.values()))
+
+    def summarize(self, terminal: Any) -> None:
+        """Say in one line what was explored."""
+        if not self._results:
+            return
+        schedules = sum(each["explored"]["schedules"] for each in self._results.values())
+        verdicts = [each["verdict"] for each in self._results.values()]
+        counts = ", ".join(f"{verdicts.count(v)} {v}" for v in ("passed", "failed", "inconclusive") if v in verdicts)
+        terminal.write_line(f"concurrency: {len(verdicts)} tests, {schedules} schedules: {counts}")
+        for each in self._results.values():
+            for note in each.get("notes", ()):
+                terminal.write_line(f"  {each['nodeid']}: {note}")
+        cache = self._around.cache if self._around is not None else None
+        if cache is not None and cache.problem is not None:
+            terminal.write_line(f"concurrency: rewritten code could not be cached ({cache.problem}); runs start slower")
+
+    def header(self) -> str | None:
+        """The settings of this session that are not default."""
+        shown = [
+            f"{option.name}={self._config.getoption(f'concur_{option.name}')} (command line)"
+            for option in option_table.OPTIONS
+            if self._config.getoption(f"concur_{option.name}", None) is not None
+        ]
+        return "concurrency: " + ", ".join(shown) if shown else None
+
+
+def _local_roots(config: pytest.Config) -> tuple[Path, ...]:
+    """Folders beside the root whose code is the project's: where pytest was started, and the test paths' parents."""
+    return (config.invocation_params.dir,)
+
+
+def _reason(result: TestResult) -> str:
+    parts = [f"{each.what} at {each.where} was outside control" for each in result.uncontrolled]
+    if result.is_step_limited:
+        parts.append("a run reached max_steps without a verdict; raise max_steps if the test is that long")
+    return "; ".join(parts)
+
+
+def _as_longrepr(item: pytest.Item, text: str, summary: str) -> Any:
+    """A failure text in pytest's own form, so that it travels to xdist's controller and into the short summary."""
+    from _pytest._code.code import ExceptionChainRepr, ReprEntryNative, ReprFileLocation, ReprTraceback
+
+    path, line, _ = item.location
+    entry = ReprTraceback([ReprEntryNative([text + "\n"])], None, "native")
+    return ExceptionChainRepr([(entry, ReprFileLocation(path, (line or 0) + 1, summary), None)])

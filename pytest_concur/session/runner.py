@@ -1,0 +1,344 @@
+"""One marked test, from its settings to its verdict."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_concur.engine.execution import Execution
+from pytest_concur.engine.hooks import Hooks
+from pytest_concur.engine.watchdog import BUSY_LIMIT_S, Watchdog
+from pytest_concur.errors import ConcurrencyUsageError, ReplayDiverged
+from pytest_concur.explore import search, sequential
+from pytest_concur.explore.explain import trace
+from pytest_concur.explore.search import Budget, Found
+from pytest_concur.explore.sequential import Reference
+from pytest_concur.explore.trial import Laboratory, Outcomes, Settings, Trial
+from pytest_concur.fixture import Concur
+from pytest_concur.instrument.cache import CodeCache
+from pytest_concur.instrument.interpreter import VERSION
+from pytest_concur.instrument.patch import Patch
+from pytest_concur.instrument.scope import Scope
+from pytest_concur.model.schedule import Schedule, Token, TokenError, decode, digest
+from pytest_concur.model.verdict import Explored, Finding, TestResult, Uncontrolled
+from pytest_concur.options import Resolved
+from pytest_concur.report.failure import FailureReport, render
+from pytest_concur.session.fresh_fixtures import FreshFixtures
+from pytest_concur.strategies import make_strategy
+
+SHARE_OF_TIMEOUT = 0.4
+"""Part of a test's own time-out that exploring may use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the session offers to each test."""
+
+    hooks: Hooks
+    outcomes: Outcomes
+    cache: CodeCache
+    roots: tuple[Path, ...]
+    infrastructure: frozenset[int]
+    """Idents of threads that were there before any test: they wake nobody."""
+
+    remembered: Callable[[str], Sequence[str]]
+    remember: Callable[[str, Sequence[str]], None]
+    progress: Callable[[str, int, float, Budget], None]
+    worker: int = 0
+    """Number of this xdist worker; 0 if there is one process."""
+
+
+class TestRunner:
+    """Runs one marked test."""
+
+    __test__ = False
+
+    def __init__(self, item: pytest.Function, options: Resolved, around: Surroundings) -> None:
+        self._item = item
+        self._options = options
+        self._around = around
+        self._seed = options.seed if options.seed is not None else digest(item.nodeid)
+        self.result = TestResult(item.nodeid)
+        self.result.explored = Explored(strategy=options.strategy, seed=self._seed)
+
+    def run(self, token: str | None) -> None:
+        """Explore the test, or replay ``token``; fill ``result``.
+
+        Raises:
+            BaseException: what the test raises: its failure, a skip.
+        """
+        options, around = self._options, self._around
+        fixtures = FreshFixtures(self._item, is_enabled=options.fresh_fixtures)
+        patch = Patch(self._scope(), around.cache, around.hooks.bind, self._item.module.__name__)
+        lab = Laboratory(lambda: fixtures.call(self._call), around.outcomes, patch, around.hooks, self._settings())
+        self._refuse_foreign_token(token)
+        with ExitStack() as stack:
+            stack.callback(around.cache.save)
+            stack.callback(patch.remove)
+            stack.enter_context(Watchdog(around.hooks, limit_s=self._limit()))
+            around.hooks.default_excepthook = threading.excepthook
+            stack.enter_context(_one_processor(around.worker))
+            stack.enter_context(_quiet_collector())
+            fixtures.release_first()
+            reference = sequential.establish(lab)
+            if reference.passing is not None:
+                raise reference.passing
+            for what, where in dict.fromkeys(reference.uncontrolled):
+                self.result.uncontrolled.append(Uncontrolled(what, where))
+            self.result.is_step_limited |= reference.is_step_limited
+            if token is not None:
+                self._replay(lab, reference, decode(token))
+            elif reference.failure is not None:
+                self._report(lab, reference, self._sequential_finding(reference))
+            else:
+                self._explore(lab, reference)
+
+    # ---- the three ways ----
+
+    def _explore(self, lab: Laboratory, reference: Reference) -> None:
+        options, result = self._options, self.result
+        budget = Budget(options.schedules, min(options.seconds, self._time_left()))
+        name = self._item.nodeid
+        searched = search.explore(
+            lab,
+            reference,
+            make_strategy(options.strategy, self._seed),
+            budget,
+            explored=result.explored,
+            remembered=list(self._remembered()),
+            progress=lambda schedules, seconds: self._around.progress(name, schedules, seconds, budget),
+        )
+        result.notes += searched.notes
+        result.is_step_limited |= searched.is_step_limited
+        for what, where in dict.fromkeys(searched.uncontrolled):
+            if Uncontrolled(what, where) not in result.uncontrolled:
+                result.uncontrolled.append(Uncontrolled(what, where))
+        if searched.passing is not None:
+            raise searched.passing
+        found = searched.found
+        if found is None:
+            self._around.remember(name, ())
+            return
+        search.settle(lab, reference, found)
+        if found.schedule.choices and found.failure.kind in ("assertion", "exception"):
+            found.is_sequential = sequential.fails_sequentially(lab, found.schedule.choices)
+        found.gil = search.ask_gil(lab, reference, found, lambda: make_strategy(options.strategy, self._seed))
+        self._report(lab, reference, found)
+
+    def _replay(self, lab: Laboratory, reference: Reference, token: Token) -> None:
+        sleeps_through = token.is_sequential
+        failure, trial = search.replay(lab, reference, token.schedule, sleeps_through=sleeps_through)
+        problem = self._divergence(token, trial)
+        self.result.explored.schedules = 1
+        if problem is None and failure is None:
+            problem = "the schedule was followed to its end and nothing failed: the failure is gone"
+        if problem is not None or failure is None:
+            summary = f"the replay token does not fit: diverged, {problem}"
+            finding = Finding("uncontrolled", summary, 0, token.encode(), token.schedule.preemptions, None)
+            self.result.findings.append(finding)
+            raise ReplayDiverged(summary)
+        found = Found(failure, token.schedule, 0 if token.is_sequential else 1, is_sequential=token.is_sequential)
+        found.sites = tuple(trial.record.sites)
+        self._report(lab, reference, found, is_replay=True)
+
+    def _sequential_finding(self, reference: Reference) -> Found:
+        assert reference.failure is not None and reference.failing is not None, "called for a failure"
+        record = reference.failing.record
+        return Found(reference.failure, record.schedule, 0, gil="reachable", is_sequential=True)
+
+    # ---- reporting ----
+
+    def _report(self, lab: Laboratory, reference: Reference, found: Found, *, is_replay: bool = False) -> None:
+        failure = found.failure
+        token = Token(
+            found.schedule,
+            digest(self._item.nodeid),
+            VERSION,
+            lab.settings.granularity,
+            self._options.timeouts,
+            found.is_sequential and found.index == 0,
+            tuple(digest(site, 16) for site in found.sites),
+        ).encode()
+        is_plain = found.is_sequential and failure.kind in ("assertion", "exception")
+        kind = "sequential-failure" if is_plain else failure.kind
+        seen, trial = trace(lab, self._around.hooks, found.schedule, sleeps_through=found.index == 0)
+        report = FailureReport(
+            nodeid=self._item.nodeid,
+            kind=kind,
+            summary=failure.summary,
+            trace=seen,
+            waiting=tuple(trial.record.waiting),
+            running=tuple(trial.record.running),
+            is_sequential=found.is_sequential,
+            order=reference.order,
+            is_stable=found.is_stable,
+            gil=found.gil,
+            preemptions=found.schedule.preemptions,
+            index=found.index,
+            strategy=self._options.strategy,
+            seed=self._seed,
+            uncontrolled=tuple(f"{each.what} at {each.where}" for each in self.result.uncontrolled),
+            token=token,
+        )
+        self.result.findings.append(
+            Finding(
+                kind=kind,
+                summary=failure.summary,
+                schedule=found.index,
+                token=token,
+                preemptions=found.schedule.preemptions,
+                gil=found.gil,
+                sequential=found.is_sequential,
+                report=render(report),
+            )
+        )
+        if not is_replay:
+            self._around.remember(self._item.nodeid, () if found.index == 0 else (token,))
+        raise failure.error
+
+    def _divergence(self, token: Token, trial: Trial) -> str | None:
+        """Say where a replay left its schedule, if it did."""
+        sites = [digest(site, 16) for site in trial.record.sites]
+        for step, (expected, site) in enumerate(zip(token.sites, sites, strict=False), 1):
+            if expected != site:
+                return f"first at switch {step}: it now comes at {trial.record.sites[step - 1]}, which is another place"
+        if token.schedule.segments != tuple(trial.record.segments):
+            pairs = zip(token.schedule.segments, trial.record.segments, strict=False)
+            steps = min(len(token.schedule.segments), len(trial.record.segments))
+            step = next((i for i, (old, new) in enumerate(pairs, 1) if old != new), steps + 1)
+            names = ", ".join(f"task {s.task}" for s in trial.record.segments[step - 1 : step]) or "nobody"
+            return f"first at step {step}, where {names} ran in another way than recorded"
+        return None
+
+    # ---- what the runs need ----
+
+    def _call(self, arguments: dict[str, Any]) -> Any:
+        function = self._item.obj
+        if (threads := self._options.threads) is None:
+            return function(**arguments)
+        concur = Concur(self._around.hooks, self._around.outcomes)
+        concur.run(*[lambda: function(**arguments)] * threads, names=[f"thread {i + 1}" for i in range(threads)])
+
+    def _settings(self) -> Settings:
+        options, around = self._options, self._around
+
+        def foreign(execution: Execution) -> bool:
+            ours = {task.ident for task in execution.tasks} | around.infrastructure
+            return any(
+                thread.ident not in ours and thread.is_alive() and not thread.name.startswith("pytest_timeout")
+                for thread in threading.enumerate()
+            )
+
+        return Settings(
+            max_steps=options.max_steps,
+            granularity=options.granularity,
+            explores_timeouts=options.timeouts == "explore",
+            compares_outcomes=options.outcome == "serial",
+            is_passing=lambda error: isinstance(error, pytest.skip.Exception | pytest.xfail.Exception | pytest.exit.Exception),
+            is_assertion=lambda error: isinstance(error, AssertionError | pytest.fail.Exception),
+            foreign_threads=foreign,
+        )
+
+    def _scope(self) -> Scope:
+        return Scope(self._around.roots, self._options.scope, [self._item.module.__name__])
+
+    def _time_left(self) -> float:
+        """Seconds that exploring may use under the test's own time-out, if pytest-timeout sets one."""
+        limit = _item_timeout(self._item)
+        return limit * SHARE_OF_TIMEOUT if limit else float("inf")
+
+    def _limit(self) -> float:
+        limit = _item_timeout(self._item)
+        return min(BUSY_LIMIT_S, limit * SHARE_OF_TIMEOUT) if limit else BUSY_LIMIT_S
+
+    def _remembered(self) -> Iterator[Schedule]:
+        for text in self._around.remembered(self._item.nodeid):
+            try:
+                token = decode(text)
+            except TokenError:
+                continue
+            if token.python == VERSION and token.granularity == self._options.granularity:
+                yield token.schedule
+
+    def _refuse_foreign_token(self, text: str | None) -> None:
+        """Say what is wrong with a token before anything runs."""
+        if text is None:
+            return
+        try:
+            token = decode(text)
+        except TokenError as error:
+            raise ConcurrencyUsageError(
+                f"{self._item.nodeid}: --concur-replay={text!r} is no replay token: {error}\n"
+                "  copy the whole token from the last line of the failure report"
+            ) from None
+        if token.test != digest(self._item.nodeid):
+            raise ReplayDiverged(
+                f"{self._item.nodeid}: --concur-replay: the token is of another test: diverged before the first step\n"
+                "  give the node id that stands in the report's last line"
+            )
+        if token.python != VERSION:
+            made, here = (".".join(map(str, version)) for version in (token.python, VERSION))
+            raise ReplayDiverged(
+                f"{self._item.nodeid}: --concur-replay: diverged before the first step: the token was made on CPython "
+                f"{made}, this is {here}; schedules count bytecode, so run it on {made}"
+            )
+        if token.granularity != self._options.granularity or token.timeouts != self._options.timeouts:
+            raise ReplayDiverged(
+                f"{self._item.nodeid}: --concur-replay: diverged before the first step: the token was made with "
+                f"granularity={token.granularity!r}, timeouts={token.timeouts!r}; run it with the same"
+            )
+
+
+def _item_timeout(item: pytest.Function) -> float | None:
+    """Return the seconds that pytest-timeout gives this test, or ``None``."""
+    if not item.config.pluginmanager.hasplugin("timeout"):
+        return None
+    marker = item.get_closest_marker("timeout")
+    if marker is not None:
+        value = marker.args[0] if marker.args else marker.kwargs.get("timeout")
+        return float(value) if value else None
+    value = getattr(item.config, "_env_timeout", None)
+    return float(value) if value else None
+
+
+@contextmanager
+def _one_processor(worker: int) -> Iterator[None]:
+    """Keep this thread, and the threads it starts, on one processor: a run is serial, and hand-overs get cheaper."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    allowed = os.sched_getaffinity(0)
+    chosen = sorted(allowed)[worker % len(allowed)]
+    try:
+        os.sched_setaffinity(0, {chosen})
+    except OSError:  # not allowed here: slower, no more
+        yield
+        return
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+@contextmanager
+def _quiet_collector() -> Iterator[None]:
+    """Keep the cyclic collector out of the runs: finalizers at moments of its choosing would change the schedule."""
+    import gc
+
+    was_enabled = gc.isenabled()
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        if was_enabled:
+            gc.enable()

@@ -1,0 +1,516 @@
+"""Compare how many schedules a second we and our peers explore.
+
+    pip install -r tests/benchmarks/requirements.txt
+    python tests/benchmarks/peers.py [--seconds 3] [--rounds 3] [--only NAME] [--json FILE]
+
+Every tool present explores every program of ``programs.py``. Rounds are short and go round-robin over the tools, so a
+busy machine slows all of them alike; a tool's rate is the median of its rounds. Each round is a subprocess of this
+interpreter, because tools patch ``threading`` and claim tracing slots; start-up and imports are not counted, only the
+time spent exploring. A peer warms up first. Only ours pins itself to one CPU; ``taskset -c 0 python …`` pins everybody,
+which answers how much of the difference is due to that.
+
+Peers run with the settings that are fastest for them, so the ratios are the least we can claim:
+
+- frontrun: ``detect_io=False`` (no program does I/O), no replays. Random mode on the real clock; DPOR on the virtual
+  one, where it is no slower, and without which it gives up on every program that waits for a condition or a queue.
+  A finished DPOR search starts over. Its replacement primitives are single steps, ours are explored inside.
+- interleave-test: opcode granularity (its default, and what we explore); the harness is excluded from tracing.
+
+What a schedule is worth differs from tool to tool; this says what it costs. A dash is a tool that is not installed or
+could not run the program; the reason is printed below the table.
+"""
+
+import argparse
+import importlib
+import importlib.util
+import itertools
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from _thread import allocate_lock, start_new_thread
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import Any, NamedTuple
+
+from programs import PROGRAMS, Program
+
+WARM_UP_SECONDS = 0.2
+START_UP_SECONDS = 60
+"""Most time a subprocess may take on top of the exploring it was asked for."""
+
+OUR_SEARCHES = 20
+"""How often one subprocess of ours searches a program that fails: few schedules each, so one says little."""
+
+
+class Measurement(NamedTuple):
+    """What one round of exploring came to."""
+
+    schedules: int
+    seconds: float
+    switches: int | None = None
+    """Hand-overs between tasks in all schedules together; None from tools that do not tell."""
+
+
+class NotMeasured(Exception):
+    """The tool could not run the program; the message says why."""
+
+
+# --- ours ------------------------------------------------------------------------------------------------------------
+
+TEST_FILE = """\
+from functools import partial
+
+import pytest
+from programs import PROGRAMS
+
+PROGRAM = PROGRAMS[{program!r}]
+
+
+@pytest.mark.parametrize("search", range({searches}))
+@pytest.mark.concurrency(
+    strategy={strategy!r}, schedules=10**9, seconds={seconds}, outcome="any", scope=["programs"]
+)
+def test_program(concur, search):
+    state = PROGRAM.setup()
+    concur.run(*[partial(thread, state) for thread in PROGRAM.threads])
+    assert PROGRAM.check(state)
+"""
+
+
+def measure_ours(program: str, strategy: str, seconds: float) -> Measurement:
+    """Explore ``program`` with our plugin, in a pytest of its own, for ``seconds``.
+
+    Raises:
+        NotMeasured: The plugin wrote no report, explored nothing, or failed a program that cannot fail.
+    """
+    is_search = PROGRAMS[program].is_search
+    searches = OUR_SEARCHES if is_search else 1
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "pytest.ini").write_text("[pytest]\n")  # ends pytest's search for a configuration here
+        test_file, report_file = Path(folder) / "test_program.py", Path(folder) / "report.json"
+        test_file.write_text(
+            TEST_FILE.format(program=program, strategy=strategy, seconds=float(seconds), searches=searches)
+        )
+        options = ["-q", "--tb=no", "-p", "no:frontrun", f"--rootdir={folder}", f"--concur-json={report_file}"]
+        output = _run([sys.executable, "-m", "pytest", *options, str(test_file)], searches * seconds, folder=folder)
+        if not report_file.exists():
+            raise NotMeasured(f"no report: {_last_lines(output, 5)}")
+        tests = json.loads(report_file.read_text())["tests"]
+    if not is_search and any(test["verdict"] == "failed" for test in tests):
+        raise NotMeasured(f"failed: {[finding['summary'] for test in tests for finding in test['findings']]}")
+    if is_search and not all(test["verdict"] == "failed" for test in tests):
+        raise NotMeasured("a search ended without finding the failure")
+    explored = [test["explored"] for test in tests]
+    schedules, elapsed = sum(one["schedules"] for one in explored), sum(one["seconds"] for one in explored)
+    if not (schedules and elapsed):
+        raise NotMeasured(f"nothing explored: {schedules} schedules in {elapsed} s")
+    switches = [one.get("switches") for one in explored]
+    return Measurement(schedules, elapsed, None if None in switches else sum(switches))
+
+
+# --- peers: these run inside the subprocess --------------------------------------------------------------------------
+# Imported by name at run time: a peer may be missing, it must not be imported beside another, and type checkers need
+# not know it.
+
+
+def measure_frontrun(program: Program[Any], strategy: str, seconds: float) -> Measurement:
+    os.environ["FRONTRUN_ACTIVE"] = "1"  # what its command line sets; it refuses to explore without
+    frontrun = importlib.import_module("frontrun")
+
+    def explore(seconds_left: float, seed: int) -> int:
+        if strategy == "dpor":
+            options = {"clock": "virtual", "stop_on_first": program.is_search}
+        else:
+            options = {"max_attempts": 10**9, "seed": seed}
+        result = frontrun.explore(
+            setup=program.setup,
+            workers=list(program.threads),
+            invariant=program.check,
+            strategy=strategy,
+            total_timeout=seconds_left,
+            detect_io=False,
+            reproduce_on_failure=0,
+            **options,
+        )
+        is_expected = result.property_holds or (program.is_search and result.property_holds is False)
+        if result.num_explored and not is_expected:
+            raise NotMeasured(result.inconclusive_reason or result.explanation)
+        return int(result.num_explored)
+
+    return _explore_for(seconds, explore)
+
+
+def measure_interleave(program: Program[Any], strategy: str, seconds: float) -> Measurement:
+    interleave = importlib.import_module("interleave_test")
+    strategy_class = {"random": interleave.RandomStrategy, "pct": interleave.PCTStrategy}[strategy]
+
+    def model() -> None:
+        state = program.setup()
+        for task in [interleave.spawn(thread, state) for thread in program.threads]:
+            task.join()
+        assert program.check(state)
+
+    def explore(seconds_left: float, seed: int) -> int:
+        deadline = perf_counter() + seconds_left
+        searching = strategy_class()
+        searching.more = lambda: perf_counter() < deadline  # it knows no time limit; asked before each schedule
+        result = interleave.explore(
+            model, iterations=10**9, seed=seed, strategy=searching, exclude=[__file__], raise_on_failure=False
+        )
+        if result.failure and not (program.is_search and result.failure.kind == "deadlock"):
+            raise NotMeasured(f"{result.failure.kind}: {result.failure.exception!r}")
+        return int(result.schedules_run)
+
+    return _explore_for(seconds, explore)
+
+
+def _explore_for(seconds: float, explore: Callable[[float, int], int]) -> Measurement:
+    """Call ``explore(seconds_left, seed)``, which returns how many schedules it ran, until ``seconds`` are over."""
+    explore(WARM_UP_SECONDS, 0)
+    schedules, began = 0, perf_counter()
+    for seed in itertools.count(1):
+        schedules += explore(max(began + seconds - perf_counter(), 0.001), seed)
+        elapsed = perf_counter() - began
+        if elapsed >= seconds:
+            break
+    return Measurement(schedules, elapsed)
+
+
+def measure_peer(program: str, tool: str, seconds: float) -> Measurement:
+    """Let ``tool`` explore ``program`` in a process of its own; see ``PEERS``."""
+    output = _run([sys.executable, __file__, "--in-process", tool, program, str(seconds)], seconds)
+    try:
+        answer = json.loads(_last_lines(output, 1))
+    except ValueError:
+        raise NotMeasured(f"no answer: {_last_lines(output, 5)}") from None
+    if "reason" in answer:
+        raise NotMeasured(answer["reason"])
+    return Measurement(**answer)
+
+
+def answer_in_process(tool: str, program: str, seconds: str) -> None:
+    """The other end of ``measure_peer``: explore, print the answer, leave without waiting for leaked threads."""
+    try:
+        answer = PEERS[tool](PROGRAMS[program], seconds=float(seconds))._asdict()
+    except NotMeasured as why:
+        answer = {"reason": str(why)}
+    print(json.dumps(answer), flush=True)
+    os._exit(0)
+
+
+PEERS: dict[str, Callable[..., Measurement]] = {
+    "frontrun-random": partial(measure_frontrun, strategy="random"),
+    "frontrun-dpor": partial(measure_frontrun, strategy="dpor"),
+    "interleave-random": partial(measure_interleave, strategy="random"),
+    "interleave-pct": partial(measure_interleave, strategy="pct"),
+}
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A column of the table."""
+
+    package: str
+    """Import package; the column stays empty where it is not installed."""
+
+    measure: Callable[..., Measurement]
+    """Called with a program's name and ``seconds``; raises ``NotMeasured``."""
+
+    @property
+    def is_installed(self) -> bool:
+        return importlib.util.find_spec(self.package) is not None
+
+
+TOOLS = {
+    "ours-random": Tool("pytest_concur", partial(measure_ours, strategy="random")),
+    "ours-pct": Tool("pytest_concur", partial(measure_ours, strategy="pct")),
+    "frontrun-random": Tool("frontrun", partial(measure_peer, tool="frontrun-random")),
+    "frontrun-dpor": Tool("frontrun", partial(measure_peer, tool="frontrun-dpor")),
+    "interleave-random": Tool("interleave_test", partial(measure_peer, tool="interleave-random")),
+    "interleave-pct": Tool("interleave_test", partial(measure_peer, tool="interleave-pct")),
+}
+
+
+def _run(command: list[str], exploring_seconds: float, folder: str | None = None) -> str:
+    """Return what ``command`` printed, whatever its exit status; ``programs`` is importable in it."""
+    path = os.pathsep.join(filter(None, [str(Path(__file__).parent), os.environ.get("PYTHONPATH")]))
+    timeout = 2 * exploring_seconds + START_UP_SECONDS
+    try:
+        done = subprocess.run(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": path},
+        )
+    except subprocess.TimeoutExpired:
+        raise NotMeasured(f"did not end within {timeout:.0f} s") from None
+    return done.stdout
+
+
+def _last_lines(text: str, count: int) -> str:
+    return " | ".join(text.strip().splitlines()[-count:]) or "(printed nothing)"
+
+
+# --- the floor: what threads cost by themselves ----------------------------------------------------------------------
+
+
+def measure_floor(tasks: int, switches: float) -> float:
+    """Return the seconds that ``tasks`` thread starts and ``switches`` hand-overs cost here and now, on one CPU.
+
+    No engine that runs tasks as threads can run a schedule of that many switches in less.
+    """
+    with _pinned_to_one_cpu():
+        return tasks * _thread_start_seconds() + switches * _hand_over_seconds()
+
+
+def _thread_start_seconds(batches: int = 9, batch: int = 100) -> float:
+    """One raw thread: start, first run, exit. On one CPU an exiting thread delays the next, so a batch counts it."""
+    done = allocate_lock()
+    done.acquire()
+
+    def start_batch() -> None:
+        for _ in range(batch):
+            start_new_thread(done.release, ())
+            done.acquire()
+
+    return _median_seconds(start_batch, batches) / batch
+
+
+def _hand_over_seconds(batches: int = 9, batch: int = 1000) -> float:
+    """One pass of the baton between two threads that have a lock each: release the other's, acquire one's own."""
+    here, there, ended = allocate_lock(), allocate_lock(), allocate_lock()
+    for lock in (here, there, ended):
+        lock.acquire()
+
+    def other_thread() -> None:
+        for _ in range(batches * batch):
+            there.acquire()
+            here.release()
+        ended.release()
+
+    def pass_there_and_back() -> None:
+        for _ in range(batch):
+            there.release()
+            here.acquire()
+
+    start_new_thread(other_thread, ())
+    seconds = _median_seconds(pass_there_and_back, batches)
+    ended.acquire()
+    return seconds / (2 * batch)
+
+
+def _median_seconds(work: Callable[[], None], times: int) -> float:
+    def timed() -> float:
+        began = perf_counter()
+        work()
+        return perf_counter() - began
+
+    return statistics.median(timed() for _ in range(times))
+
+
+@contextmanager
+def _pinned_to_one_cpu() -> Iterator[None]:
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+# --- the comparison --------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Row:
+    """What all tools did on one program."""
+
+    program: str
+    rounds: dict[str, list[Measurement]] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+    """Why a tool has no rounds."""
+
+    floor: float | None = None
+    """Schedules per second that thread starts and hand-overs alone would allow our faster strategy."""
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """Schedules per second, for each tool that ran the program."""
+        return {
+            tool: statistics.median(one.schedules / one.seconds for one in rounds)
+            for tool, rounds in self.rounds.items()
+        }
+
+    @property
+    def ratios(self) -> dict[str, float]:
+        """Our rates, the better first, ÷ that of each peer's faster mode; and the better ÷ the floor."""
+        ours = {tool.removeprefix("ours-"): rate for tool, rate in self.rates.items() if tool.startswith("ours-")}
+        if not ours:
+            return {}
+        ours = {"best": max(ours.values())} | ours
+        theirs = {
+            peer: max(rates)
+            for peer in ("frontrun", "interleave")
+            if (rates := [rate for tool, rate in self.rates.items() if tool.startswith(peer)])
+        }
+        ratios = {f"{mode}/{peer}": rate / other for peer, other in theirs.items() for mode, rate in ours.items()}
+        return ratios | ({"best/floor": ours["best"] / self.floor} if self.floor else {})
+
+
+RATIOS = [
+    *(f"{mode}/{peer}" for peer in ("frontrun", "interleave") for mode in ("best", "random", "pct")),
+    "best/floor",
+]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A promise about a ratio, over all programs."""
+
+    statistic: Callable[[Iterable[float]], float]
+    ratio: str
+    at_least: float
+
+    def verdict(self, rows: Sequence[Row]) -> str:
+        ratios = [row.ratios[self.ratio] for row in rows if self.ratio in row.ratios]
+        claim = f"{STATISTICS[self.statistic]} {self.ratio} at least {self.at_least:g}"
+        if not ratios:
+            return f"{claim}: not measured"
+        value = self.statistic(ratios)
+        verdict = "holds" if value >= self.at_least else "MISSED"
+        return f"{claim}: {value:.1f}, {verdict} (over {len(ratios)} of {len(rows)} programs)"
+
+
+STATISTICS: dict[Callable[[Iterable[float]], float], str] = {statistics.median: "median", min: "minimum"}
+
+TARGETS = [
+    Target(statistics.median, "best/frontrun", 20),
+    Target(statistics.median, "best/interleave", 8),
+    Target(min, "best/frontrun", 5),
+    Target(min, "best/interleave", 5),
+]
+
+
+def compare(program: str, tools: Mapping[str, Tool], *, seconds: float, rounds: int) -> Row:
+    """Measure all ``tools`` on ``program``, ``seconds`` each, in ``rounds`` that alternate between them."""
+    row = Row(program)
+    for _ in range(rounds):
+        for name, tool in tools.items():
+            if name in row.reasons:
+                continue
+            try:
+                measured = tool.measure(program, seconds=seconds / rounds)
+            except NotMeasured as why:
+                row.reasons[name] = str(why)
+                row.rounds.pop(name, None)
+            else:
+                row.rounds.setdefault(name, []).append(measured)
+    row.floor = _floor_of_best(row)
+    return row
+
+
+def _floor_of_best(row: Row) -> float | None:
+    ours = {tool: rate for tool, rate in row.rates.items() if tool.startswith("ours-")}
+    if not ours:
+        return None
+    rounds = row.rounds[max(ours, key=lambda tool: ours[tool])]
+    switches = [one.switches for one in rounds if one.switches is not None]
+    if len(switches) < len(rounds):
+        return None
+    per_schedule = sum(switches) / sum(one.schedules for one in rounds)
+    return 1 / measure_floor(len(PROGRAMS[row.program].threads), per_schedule)
+
+
+def render(rows: Sequence[Row]) -> str:
+    """The tables, the reasons for gaps, and whether the targets hold."""
+    rates = [[row.program, *_cells({**row.rates, "floor": row.floor}, [*TOOLS, "floor"], ",.0f")] for row in rows]
+    ratios = [[row.program, *_cells(row.ratios, RATIOS, ".3g")] for row in rows]
+    for statistic, name in STATISTICS.items():
+        columns = {ratio: [row.ratios[ratio] for row in rows if ratio in row.ratios] for ratio in RATIOS}
+        summary = {ratio: statistic(values) for ratio, values in columns.items() if values}
+        ratios.append([name, *_cells(summary, RATIOS, ".3g")])
+    gaps = [f"{row.program}, {tool}: {reason}" for row in rows for tool, reason in row.reasons.items()]
+    return "\n".join(
+        [
+            *_table(["schedules/s", *TOOLS, "floor"], rates),
+            *(["", *_table(["times as fast", *RATIOS], ratios)] if any(row.ratios for row in rows) else []),
+            *(["", "not measured:", *gaps] if gaps else []),
+            "",
+            *(target.verdict(rows) for target in TARGETS),
+        ]
+    )
+
+
+def _cells(values: Mapping[str, float | None], columns: Iterable[str], style: str) -> list[str]:
+    return ["-" if (value := values.get(column)) is None else format(value, style) for column in columns]
+
+
+def _table(header: list[str], rows: list[list[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    aligned = ([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])] for line in [header, *rows])
+    return ["  ".join(cells) for cells in aligned]
+
+
+def as_json(rows: Sequence[Row], *, seconds: float) -> dict[str, Any]:
+    return {
+        "machine": {
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "cpus": os.cpu_count(),
+            "load": os.getloadavg() if hasattr(os, "getloadavg") else None,
+        },
+        "seconds": seconds,
+        "programs": {
+            row.program: {
+                "schedules_per_second": row.rates,
+                "floor": row.floor,
+                "ratios": row.ratios,
+                "rounds": {tool: [one._asdict() for one in rounds] for tool, rounds in row.rounds.items()},
+                "not_measured": row.reasons,
+            }
+            for row in rows
+        },
+        "targets": [target.verdict(rows) for target in TARGETS],
+    }
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--in-process"]:
+        answer_in_process(*sys.argv[2:])
+    parser = argparse.ArgumentParser(description="Compare schedules per second with peers.")
+    parser.add_argument("--seconds", type=float, default=3.0, help="exploring per program and tool (default: 3)")
+    parser.add_argument("--rounds", type=int, default=3, help="how many rounds to split that into (default: 3)")
+    parser.add_argument("--only", action="append", choices=PROGRAMS, metavar="NAME", help=f"of {', '.join(PROGRAMS)}")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every round to FILE")
+    options = parser.parse_args()
+    if options.seconds <= 0 or options.rounds < 1:
+        parser.error("--seconds must be above 0 and --rounds at least 1")
+
+    tools = {name: tool for name, tool in TOOLS.items() if tool.is_installed}
+    rows = []
+    for program in options.only or PROGRAMS:
+        print(f"measuring {program} …", file=sys.stderr)
+        rows.append(compare(program, tools, seconds=options.seconds, rounds=options.rounds))
+    missing = ", ".join(name for name in TOOLS if name not in tools) or "none"
+    print(f"Python {platform.python_version()}, {os.cpu_count()} CPUs; not installed: {missing}\n")
+    print(render(rows))
+    if options.json:
+        options.json.write_text(json.dumps(as_json(rows, seconds=options.seconds), indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

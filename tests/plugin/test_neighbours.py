@@ -1,0 +1,263 @@
+"""Other plugins and tools in the same session: pytest-xdist, pytest-timeout, Hypothesis and coverage.py.
+
+Each keeps its promise beside ours, or is refused with a message; none of them changes a verdict.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Set
+
+import pytest
+from project import HANG_S, UNHURRIED, assert_passes, module, run_project, run_pytest
+
+SIX_TESTS = module(
+    """
+    def run_adders(concur, guarded, tasks):
+        box = Box()
+        lock = threading.Lock()
+
+        def add():
+            if guarded:
+                with lock:
+                    box.x += 1
+            else:
+                box.x += 1
+
+        concur.run(*[add] * tasks)
+        assert box.x == tasks
+
+
+    @pytest.mark.concurrency(schedules=200)
+    @pytest.mark.parametrize("tasks", [2, 3])
+    @pytest.mark.parametrize("guarded", [True, False])
+    def test_adders(concur, guarded, tasks):
+        run_adders(concur, guarded, tasks)
+
+
+    @pytest.mark.concurrency(schedules=200)
+    class TestOrder:
+        def test_one_order(self, concur):
+            first, second = threading.Lock(), threading.Lock()
+
+            def one():
+                with first, second:
+                    pass
+
+            concur.run(one, one)
+
+        def test_two_orders(self, concur):
+            first, second = threading.Lock(), threading.Lock()
+
+            def one():
+                with first, second:
+                    pass
+
+            def two():
+                with second, first:
+                    pass
+
+            concur.run(one, two)
+
+
+    def test_unmarked():
+        pass
+    """
+)
+
+
+def test_xdist_changes_no_verdict_and_writes_one_report(pytester):
+    """With two workers every marked test has the verdict it has without them, all in one JSON report."""
+    pytest.importorskip("xdist")
+    alone = run_project(pytester, SIX_TESTS, "--cache-clear", UNHURRIED)
+
+    spread = run_pytest(pytester, "--cache-clear", UNHURRIED, "-n", "2")
+
+    assert {test.nodeid: test.verdict for test in alone.tests} == {
+        "test_program.py::test_adders[True-2]": "passed",
+        "test_program.py::test_adders[True-3]": "passed",
+        "test_program.py::test_adders[False-2]": "failed",
+        "test_program.py::test_adders[False-3]": "failed",
+        "test_program.py::TestOrder::test_one_order": "passed",
+        "test_program.py::TestOrder::test_two_orders": "failed",
+    }
+    assert len(spread.tests) == len(alone.tests), spread.output
+    assert {test.nodeid: (test.verdict, set(test.kinds)) for test in spread.tests} == {
+        test.nodeid: (test.verdict, set(test.kinds)) for test in alone.tests
+    }
+    assert spread.outcomes == alone.outcomes == {"failed": 3, "passed": 4}, spread.output
+    assert spread.exit == alone.exit == pytest.ExitCode.TESTS_FAILED
+
+
+LARGE_AND_CORRECT = """
+    @pytest.mark.timeout(1.5, method="{method}")
+    @pytest.mark.concurrency(seconds=60, schedules=10_000_000)
+    def test_program(concur):
+        box = Box()
+        lock = threading.Lock()
+
+        def add():
+            for _ in range(10):
+                with lock:
+                    box.x += 1
+
+        concur.run(add, add, add)
+        assert box.x == 30
+"""
+
+
+@pytest.mark.parametrize("method", ["thread", pytest.param("signal", marks=pytest.mark.skipif("os.name != 'posix'"))])
+def test_exploration_stays_inside_a_timeout(pytester, method):
+    """A test with a timeout of pytest-timeout explores for less time than that, whatever its own budget, and passes."""
+    pytest.importorskip("pytest_timeout")
+
+    result = run_project(pytester, module(LARGE_AND_CORRECT.format(method=method)))
+
+    assert_passes(result)
+    assert result.only.explored["schedules"] > 1
+    assert result.only.explored["seconds"] < 1.5
+
+
+@pytest.mark.parametrize("method", ["thread", pytest.param("signal", marks=pytest.mark.skipif("os.name != 'posix'"))])
+def test_exploration_stays_inside_a_timeout_of_the_command_line(pytester, method):
+    """A timeout that comes from the command line bounds the exploration like one from the marker."""
+    pytest.importorskip("pytest_timeout")
+    text = LARGE_AND_CORRECT.format(method=method).replace(f'@pytest.mark.timeout(1.5, method="{method}")', "")
+
+    result = run_project(pytester, module(text), "--timeout=1.5", f"--timeout-method={method}")
+
+    assert_passes(result)
+    assert result.only.explored["seconds"] < 1.5
+
+
+GIVEN = "@given(number=strategies.integers())"
+MARKER = "@pytest.mark.concurrency"
+
+
+@pytest.mark.parametrize("decorators", [(MARKER, GIVEN), (GIVEN, MARKER)], ids=["marker above", "marker below"])
+def test_given_with_the_marker_is_refused(pytester, decorators):
+    """A test that is both marked and @given never passes; the message names the test and @given."""
+    pytest.importorskip("hypothesis")
+    head = "from hypothesis import given, strategies\n\n\n" + "\n".join(decorators)
+    text = module(head + "\ndef test_program(number):\n    assert number == number\n")
+
+    result = run_project(pytester, text)
+
+    assert result.exit not in (pytest.ExitCode.OK, pytest.ExitCode.INTERNAL_ERROR), result.output
+    assert "passed" not in result.outcomes, result.output
+    assert "test_program" in result.output
+    assert "@given" in result.output
+
+
+def test_unmarked_hypothesis_tests_are_unaffected(pytester):
+    """Beside a marked test, an unmarked @given test runs its examples, and finds its own failures, as ever."""
+    pytest.importorskip("hypothesis")
+    text = module(
+        """
+        from hypothesis import given, settings, strategies
+
+        SEEN = []
+
+
+        @pytest.mark.concurrency(schedules=50)
+        def test_program(concur):
+            concur.run(lambda: None, lambda: None)
+
+
+        @settings(max_examples=30, database=None, derandomize=True)
+        @given(number=strategies.integers())
+        def test_examples(number):
+            SEEN.append(number)
+
+
+        def test_examples_were_seen():
+            assert len(SEEN) == 30
+
+
+        @settings(database=None, derandomize=True)
+        @given(number=strategies.integers())
+        def test_falsifiable(number):
+            assert number < 1000
+        """
+    )
+
+    result = run_project(pytester, text)
+
+    assert result.verdict == "passed", result.output
+    assert result.outcomes == {"passed": 3, "failed": 1}, result.output
+    assert "number=1000" in result.output
+
+
+BANK = """\
+class Account:
+    def __init__(self, balance):
+        self.balance = balance
+
+
+def transfer(source, target, amount, lock):
+    with lock:
+        if source.balance < amount:
+            return False
+        source.balance -= amount
+        for _ in range(1):
+            target.balance += amount
+    return True
+
+
+def never_called():
+    return None
+"""
+
+BANK_TEST = """\
+import threading
+
+import pytest
+from bank import Account, transfer
+
+
+@pytest.mark.concurrency(schedules=50)
+def test_program(concur):
+    a, b = Account(100), Account(100)
+    lock = threading.Lock()
+    done = concur.run(
+        lambda: transfer(a, b, 30, lock),
+        lambda: transfer(b, a, 50, lock),
+        lambda: transfer(a, b, 1000, lock),
+    )
+    assert done == [True, True, False]
+    assert a.balance + b.balance == 200
+"""
+
+
+@pytest.mark.parametrize(
+    "core",
+    ["ctrace", pytest.param("sysmon", marks=pytest.mark.skipif(sys.version_info < (3, 12), reason="3.12+"))],
+)
+def test_coverage_measures_the_same_lines(pytester, monkeypatch, core):
+    """coverage.py sees the same executed lines of a module that tasks run, explored or with the plugin off."""
+    pytest.importorskip("coverage")
+    monkeypatch.setenv("COVERAGE_CORE", core)
+    (pytester.path / "bank.py").write_text(BANK, encoding="utf-8")
+    (pytester.path / "test_program.py").write_text(BANK_TEST, encoding="utf-8")
+
+    explored = _lines_covered(pytester, "explored.data")
+    off = _lines_covered(pytester, "off.data", "--concur=off")
+
+    assert explored == off
+    body_of_transfer = {7, 8, 9, 10, 11, 12, 13}
+    assert body_of_transfer < explored
+    assert BANK.count("\n") not in explored, "the body of never_called"
+
+
+def _lines_covered(pytester: pytest.Pytester, data_file: str, *args: str) -> Set[int]:
+    from coverage import CoverageData
+
+    command = [sys.executable, "-m", "coverage", "run", f"--data-file={data_file}", "--source=."]
+    run = pytester.run(*command, "-m", "pytest", "test_program.py", *args, timeout=HANG_S)
+    run.assert_outcomes(passed=1)
+
+    data = CoverageData(basename=str(pytester.path / data_file))
+    data.read()
+    (bank,) = [name for name in data.measured_files() if os.path.basename(name) == "bank.py"]
+    return set(data.lines(bank) or ())

@@ -1,0 +1,37 @@
+"""A writer that does not wait for the readers shows them a half-written pair."""
+
+import threading
+from contextlib import contextmanager
+
+import pytest
+
+
+class Pair:
+    def __init__(self):
+        self.changed = threading.Condition()
+        self.readers = self.left = self.right = 0
+
+    @contextmanager
+    def reading(self):
+        with self.changed:
+            self.readers += 1
+        try:
+            yield
+        finally:
+            with self.changed:
+                self.readers -= 1
+
+    def write(self, value):
+        with self.changed:
+            self.left = self.right = value
+
+    def check(self):
+        with self.reading():
+            assert self.left == self.right
+
+
+@pytest.mark.concurrency
+def test_read_write_lock(concur):
+    pair = Pair()
+
+    concur.run(pair.check, lambda: pair.write(1), pair.check)

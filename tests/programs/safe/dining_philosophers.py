@@ -1,0 +1,21 @@
+"""Philosophers who take the lower fork first all get to eat."""
+
+import threading
+from functools import partial
+
+import pytest
+
+
+@pytest.mark.concurrency
+def test_dining_philosophers(concur):
+    forks = [threading.Lock() for _ in range(3)]
+    meals = [0, 0, 0]
+
+    def dine(seat):
+        lower, upper = sorted([seat, (seat + 1) % len(forks)])
+        with forks[lower], forks[upper]:
+            meals[seat] += 1
+
+    concur.run(*(partial(dine, seat) for seat in range(len(forks))))
+
+    assert meals == [1, 1, 1]
