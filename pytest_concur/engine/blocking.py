@@ -29,7 +29,7 @@ HANDLE: Any = getattr(_thread, "_ThreadHandle", None)  # CPython 3.13+
 
 
 class ControlledLock:
-    """Stands for a ``Lock`` or an ``RLock``."""
+    """Stands for a ``Lock``, an ``RLock``, or the semaphore behind the locks of ``multiprocessing``."""
 
     def __init__(self, execution: Execution, real: Any) -> None:
         self._execution = execution
@@ -39,7 +39,9 @@ class ControlledLock:
         self.taken_at: Place | None = None
         self.waiters: list[Task] = []
 
-    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+    def acquire(self, blocking: bool = True, timeout: float | None = -1) -> bool:
+        if timeout is None:
+            timeout = -1  # as multiprocessing writes it
         self._check(blocking, timeout)
         self._execution.point()
         return self._acquire(blocking, timeout)
@@ -77,7 +79,7 @@ class ControlledLock:
         self._depth -= 1
         if self._depth <= 0:
             self._owner, self._depth = None, 0
-            self._execution.wake(self)
+        self._execution.wake(self)  # a reentrant lock may stay held: then the next try fails again
 
     def __enter__(self) -> bool:
         return self.acquire()
@@ -122,7 +124,7 @@ class ControlledLock:
 
     def reset(self) -> None:
         """The run is over: a lock that one of its tasks still holds would block the next run."""
-        if self._owner is not None:
+        if self._owner is not None and hasattr(self._real, "_at_fork_reinit"):
             self._real._at_fork_reinit()
 
     def _check(self, blocking: bool, timeout: float) -> None:

@@ -15,6 +15,7 @@ import sys
 from bisect import insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any, Literal, NoReturn
 
 from pytest_concur.engine import carrier
@@ -113,6 +114,9 @@ class Execution:
                 declared.
         """
         self.clock = clock
+        self.chance = Random(0)
+        """What the system's random numbers are in this run."""
+
         self.record = Record()
         self.is_recording = is_recording
         self.is_over = False

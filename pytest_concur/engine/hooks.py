@@ -60,6 +60,7 @@ class Hooks:
             time.monotonic_ns: lambda: self._clock().read_monotonic_ns(),
             time.perf_counter: lambda: self._clock().read_monotonic_ns() / 1e9,
             time.perf_counter_ns: lambda: self._clock().read_monotonic_ns(),
+            os.urandom: self._urandom,
             _thread.start_new_thread: self._start_new_thread,
             os._exit: _refuse("os._exit", "it would end pytest itself; raise SystemExit or return instead"),
         }
@@ -175,7 +176,7 @@ class Hooks:
         if found is not None:
             return found
         kind = type(real)
-        if kind is LOCK or isinstance(real, RLOCK):
+        if kind is LOCK or isinstance(real, RLOCK) or kind.__name__ == "SemLock":
             made: Any = ControlledLock(execution, real)
         elif isinstance(real, SIMPLE_QUEUE):
             made = ControlledQueue(execution, real)
@@ -203,6 +204,11 @@ class Hooks:
             time.sleep(seconds)
         else:
             execution.sleep(seconds)
+
+    def _urandom(self, size: int) -> bytes:
+        """Chance that is the same in every run: with the system's, no schedule would replay."""
+        execution = self.mine()
+        return os.urandom(size) if execution is None else execution.chance.randbytes(size)
 
     def _start_new_thread(self, function: Any, args: Any, kwargs: Any = None, /) -> int:
         execution = self.mine()

@@ -36,7 +36,7 @@ class _Recorder:
         if execution is None or execution.is_over or len(self.steps) >= MOST_STEPS:
             return
         self.names = [task.name for task in execution.tasks]
-        _, _, kind, name, writes = placeholder
+        _, _, kind, name, writes, _ = placeholder
         place = place_of(sys._getframe(2))
         owner = values[0] if values else None
         self._keep.append(owner)
@@ -47,12 +47,14 @@ class _Recorder:
         )
 
 
-def trace(lab: Laboratory, hooks: Hooks, schedule: Schedule, *, sleeps_through: bool) -> tuple[ScheduleTrace, Trial]:
+def trace(
+    lab: Laboratory, hooks: Hooks, schedule: Schedule, *, sleeps_through: bool, is_focused: bool
+) -> tuple[ScheduleTrace, Trial]:
     """Run ``schedule`` with every point observed; return what was seen and the run."""
     recorder = _Recorder(hooks)
     trial = lab.run(
         lambda: Replay(schedule),
-        flavour="observe",
+        mode=lab.mode(is_focused=is_focused, flavour="observe"),
         observer=recorder,
         is_recording=True,
         sleeps_through=sleeps_through,

@@ -12,9 +12,11 @@ from pytest_concur.explore import sequential
 from pytest_concur.explore.minimize import minimize
 from pytest_concur.explore.sequential import Reference
 from pytest_concur.explore.trial import Failure, Laboratory, Trial
+from pytest_concur.explore.focus import FOCUS_FROM, focus, is_worth_focusing
 from pytest_concur.instrument.interpreter import HAS_MONITORING
+from pytest_concur.instrument.patch import Mode
 from pytest_concur.model.outcome import without
-from pytest_concur.model.schedule import Schedule
+from pytest_concur.model.schedule import Schedule, Token
 from pytest_concur.model.verdict import Explored, Gil
 from pytest_concur.strategies import Strategy
 from pytest_concur.strategies.replay import Replay
@@ -24,6 +26,8 @@ GIL_SECONDS = 0.5
 """Budget for the question whether a GIL build can do it too."""
 
 REPLAYS = 3
+MOST_REPLAYS = 10
+"""Replays tried before a failure that does not happen again is given up."""
 
 Progress = Callable[[int, float], None]
 
@@ -50,6 +54,9 @@ class Found:
     """It failed alike each time it was replayed."""
 
     is_sequential: bool = False
+    is_focused: bool = False
+    """It ran with points left out that touch only what one task uses."""
+
     sites: tuple[str, ...] = ()
 
 
@@ -72,7 +79,7 @@ def explore(
     budget: Budget,
     *,
     explored: Explored,
-    remembered: Sequence[Schedule] = (),
+    remembered: Sequence[Token] = (),
     progress: Progress = lambda schedules, seconds: None,
 ) -> Searched:
     """Run schedules until one fails or the budget ends; ``remembered`` ones come first.
@@ -81,25 +88,34 @@ def explore(
     """
     searched = Searched(explored)
     start = time.perf_counter()
+    has_focus = False
+    longest = 0
     for index in range(budget.schedules):
         if index and time.perf_counter() - start > budget.seconds:
             break
         if index < len(remembered):
             replayed = remembered[index]
-            trial = lab.run(lambda replayed=replayed: Replay(replayed))  # type: ignore[misc]
+            trial = lab.run(lambda replayed=replayed: Replay(replayed.schedule), mode=lab.mode(is_focused=replayed.is_focused))  # type: ignore[misc]
+            is_focused = replayed.is_focused
         else:
             number = index - len(remembered)
-            trial = lab.run(lambda number=number: strategy.scheduler(number), discovers=_discovers(index))  # type: ignore[misc]
+            if number == FOCUS_FROM and is_worth_focusing(lab, longest):
+                focus(lab)
+                has_focus = True
+            is_focused = has_focus and number % 4 >= 2
+            mode = lab.mode(is_focused=is_focused)
+            trial = lab.run(lambda number=number: strategy.scheduler(number), mode=mode, discovers=_discovers(index))  # type: ignore[misc]
         explored.schedules += 1
         explored.switches += trial.record.switches
         if _take_note(searched, trial):
             break
         if index == len(remembered):
             _run_twice(lab, reference, strategy, trial, searched)
+        longest = max(longest, trial.record.contested)
         strategy.learn(trial.record.contested)
         failure = trial.failure or _compare(lab, reference, trial, searched)
         if failure is not None:
-            searched.found = Found(failure, trial.record.schedule, explored.schedules)
+            searched.found = Found(failure, trial.record.schedule, explored.schedules, is_focused=is_focused)
             break
         if trial.record.contested == 0 and not trial.record.choices and trial.record.task_count == 1:
             explored.complete = not searched.uncontrolled and not searched.is_step_limited
@@ -109,17 +125,25 @@ def explore(
     return searched
 
 
-def settle(lab: Laboratory, reference: Reference, found: Found) -> None:
-    """Minimize what was found, see that it replays, ask whether a GIL build can do it; in place."""
+def settle(lab: Laboratory, reference: Reference, found: Found) -> bool:
+    """Minimize what was found and see that it replays, in place; return whether it ever failed alike again.
+
+    A failing run may leave state behind, in a class or a module. So each run here follows a sequential one, as it will
+    in the session that replays the token.
+    """
     found.schedule = minimize(found.schedule, lambda schedule: _fails_alike(lab, reference, found, schedule))
-    replays = [_replay(lab, reference, found.schedule, is_recording=True) for _ in range(REPLAYS)]
-    alike = [
-        (failure, trial) for failure, trial in replays if failure and failure.signature == found.failure.signature
-    ]
-    found.is_stable = len(alike) == len(replays)
-    if alike:
-        found.failure = alike[-1][0]
-        found.sites = tuple(alike[-1][1].record.sites)
+    replays = []
+    for number in range(1, MOST_REPLAYS + 1):
+        failure, trial = replay(lab, reference, found.schedule, is_focused=found.is_focused)
+        is_alike = failure is not None and failure.signature == found.failure.signature
+        replays.append(is_alike)
+        if is_alike and failure is not None:
+            found.failure = failure
+            found.sites = tuple(trial.record.sites)
+        if number >= REPLAYS and any(replays):
+            break
+    found.is_stable = all(replays)
+    return any(replays)
 
 
 def ask_gil(lab: Laboratory, reference: Reference, found: Found, make_strategy: Callable[[], Strategy]) -> Gil:
@@ -131,7 +155,7 @@ def ask_gil(lab: Laboratory, reference: Reference, found: Found, make_strategy: 
     for index in range(GIL_SCHEDULES):
         if time.perf_counter() - start > GIL_SECONDS:
             break
-        trial = lab.run(lambda index=index: strategy.scheduler(index), granularity="gil", discovers=False)  # type: ignore[misc]
+        trial = lab.run(lambda index=index: strategy.scheduler(index), mode=Mode(granularity="gil"), discovers=False)  # type: ignore[misc]
         strategy.learn(trial.record.contested)
         failure = trial.failure or _strange(lab, reference, trial)
         if failure is not None and failure.kind == found.failure.kind:
@@ -139,20 +163,26 @@ def ask_gil(lab: Laboratory, reference: Reference, found: Found, make_strategy: 
     return "not-reached"
 
 
-def replay(lab: Laboratory, reference: Reference, schedule: Schedule, *, sleeps_through: bool) -> tuple[Failure | None, Trial]:
-    """Run a schedule once, with places of switches recorded."""
-    return _replay(lab, reference, schedule, is_recording=True, sleeps_through=sleeps_through)
-
-
-def _replay(
-    lab: Laboratory, reference: Reference, schedule: Schedule, *, is_recording: bool, sleeps_through: bool = False
+def replay(
+    lab: Laboratory, reference: Reference, schedule: Schedule, *, sleeps_through: bool = False, is_focused: bool = False
 ) -> tuple[Failure | None, Trial]:
-    trial = lab.run(lambda: Replay(schedule), is_recording=is_recording, sleeps_through=sleeps_through)
+    """Run a schedule once, after a sequential run, with places of switches recorded."""
+    sequential.cleanse(lab)
+    trial = lab.run(
+        lambda: Replay(schedule),
+        mode=lab.mode(is_focused=is_focused),
+        is_recording=True,
+        sleeps_through=sleeps_through,
+        keeps_error=True,
+    )
     return trial.failure or _strange(lab, reference, trial), trial
 
 
 def _fails_alike(lab: Laboratory, reference: Reference, found: Found, schedule: Schedule) -> Schedule | None:
-    failure, trial = _replay(lab, reference, schedule, is_recording=False)
+    if not sequential.cleanse(lab):
+        return None  # the world is not as it was: what fails now says nothing
+    trial = lab.run(lambda: Replay(schedule), mode=lab.mode(is_focused=found.is_focused))
+    failure = trial.failure or _strange(lab, reference, trial)
     alike = failure is not None and failure.signature == found.failure.signature
     return trial.record.schedule if alike else None
 

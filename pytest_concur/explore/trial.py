@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import sys
 import threading
 import traceback
+import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,7 +25,7 @@ from pytest_concur.errors import (
     ThreadLeakFound,
 )
 from pytest_concur.explore.deadlock import describe_stuck
-from pytest_concur.instrument.patch import Patch
+from pytest_concur.instrument.patch import Mode, Patch
 from pytest_concur.instrument.points import Granularity
 from pytest_concur.instrument.rewrite import Flavour
 from pytest_concur.model.outcome import comparable
@@ -98,7 +100,7 @@ class Laboratory:
     ) -> None:
         self._body = body
         self._outcomes = outcomes
-        self._patch = patch
+        self.patch = patch
         self._hooks = hooks
         self._clock = VirtualClock.started_now()
         self.settings = settings
@@ -108,12 +110,12 @@ class Laboratory:
         self,
         make_scheduler: Callable[[], Scheduler],
         *,
-        flavour: Flavour = "countdown",
-        granularity: Granularity | None = None,
+        mode: Mode | None = None,
         is_recording: bool = False,
         sleeps_through: bool = False,
         discovers: bool = True,
         freeze_names: bool = True,
+        keeps_error: bool = False,
         observer: Observer | None = None,
         on_attempt: Callable[[], None] = lambda: None,
     ) -> Trial:
@@ -121,28 +123,44 @@ class Laboratory:
 
         Args:
             make_scheduler: Returns the scheduler of an attempt, the same decisions each time.
-            flavour, granularity: How the code is instrumented.
+            mode: How the code is instrumented; for counting down at the test's granularity if not given.
             is_recording: Remember where switches happened.
             sleeps_through: See :class:`Execution`.
             discovers: Look for new code. Costs nothing from 3.12 on.
             freeze_names: See :meth:`Patch.absorb`.
-            observer: Is told of every point; needs ``flavour="observe"``.
+            keeps_error: Leave the failure's traceback as it is. Its frames keep the run's objects alive, which the next
+                run might see through a class or a module; so only the last run of a test should.
+            observer: Is told of every point; needs the flavour ``observe``.
             on_attempt: Called before each attempt.
         """
-        self._patch.install(flavour, granularity or self.settings.granularity)
+        self.patch.install(mode or Mode(granularity=self.settings.granularity))
         self._hooks.observer = observer
         if discovers:
-            self._patch.discovery.start()
+            self.patch.discovery.start()
         try:
             for _ in range(MOST_REPEATS):
                 on_attempt()
                 trial = self._attempt(make_scheduler(), is_recording, sleeps_through)
-                if not self._patch.absorb(freeze_names=freeze_names):
+                if not keeps_error and trial.failure is not None:
+                    _let_go(trial.failure.error)
+                gc.collect(0)  # so that the next run does not see what this one left in cycles
+                if not self.patch.absorb(freeze_names=freeze_names):
                     break
             return trial
         finally:
             self._hooks.observer = None
-            self._patch.discovery.stop()
+            self.patch.discovery.stop()
+
+    def running_task(self) -> int | None:
+        """Return the number of the task that runs now; ``None`` while the body is the only one that lives."""
+        execution = self._hooks.active
+        if execution is None or all(task.has_ended for task in execution.tasks[1:]):
+            return None
+        return execution.current.id
+
+    def mode(self, *, is_focused: bool = False, flavour: Flavour = "countdown") -> Mode:
+        """Return a mode at the test's granularity."""
+        return Mode(flavour, self.settings.granularity, is_focused)
 
     def _attempt(self, scheduler: Scheduler, is_recording: bool, sleeps_through: bool) -> Trial:
         self.runs += 1
@@ -155,7 +173,7 @@ class Laboratory:
             explores_timeouts=settings.explores_timeouts,
             sleeps_through=sleeps_through,
             is_recording=is_recording,
-            on_thread=self._patch.discovery.start_in_thread,
+            on_thread=self.patch.discovery.start_in_thread,
             has_foreign_threads=lambda: settings.foreign_threads(execution),
         )
         self._outcomes.clear()
@@ -168,7 +186,7 @@ class Laboratory:
             except (KeyboardInterrupt, GeneratorExit):
                 raise
             except BaseException as raised:
-                error = raised
+                error = raised.with_traceback(_below(raised.__traceback__))
             finally:
                 self._hooks.active = None
         record = execution.record
@@ -216,6 +234,16 @@ def signature_of(error: BaseException) -> tuple[Any, ...]:
     return (type(error).__qualname__, *innermost)
 
 
+def _let_go(error: BaseException) -> None:
+    """Free what the frames of a finished run hold."""
+    for each in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
+        _let_go(each)
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error.__traceback__ = None
+        error = error.__context__  # type: ignore[assignment]
+
+
 def _places(running: list[tuple[str, Place]]) -> tuple[str, ...]:
     return tuple(sorted(place.function for _, place in running))
 
@@ -231,6 +259,11 @@ def _describe_leak(record: Record) -> str:
 def _one_line(error: BaseException) -> str:
     text = str(error).strip().split("\n")[0]
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _below(frames: types.TracebackType | None) -> types.TracebackType | None:
+    """Return a traceback without this module's own frame, which would tie the exception into a cycle."""
+    return frames.tb_next if frames is not None else None
 
 
 @contextmanager

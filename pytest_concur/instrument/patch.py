@@ -8,6 +8,7 @@ of a run that counts is instrumented, whatever ran before it.
 from __future__ import annotations
 
 import dis
+import os
 import queue
 import time
 import types
@@ -19,7 +20,7 @@ import _thread
 from pytest_concur.instrument.cache import CodeCache
 from pytest_concur.instrument.discovery import Discovery
 from pytest_concur.instrument.points import Granularity
-from pytest_concur.instrument.rewrite import INTERCEPTED_METHODS, Flavour, Recipe, bind
+from pytest_concur.instrument.rewrite import INTERCEPTED_METHODS, Flavour, Recipe, Site, bind
 from pytest_concur.instrument.scope import Owner, Scope, functions_in, import_late_library
 from pytest_concur.instrument.written import WrittenNames, names_written, nested
 
@@ -35,6 +36,16 @@ _THREAD_ROLES: Mapping[str, Mapping[str, str]] = {
     "Thread._set_tstate_lock": {"_set_sentinel": "substitute"},
 }
 _THREAD_METHODS = INTERCEPTED_METHODS | {"join", "is_done"}
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """In which form the user's code is swapped in."""
+
+    flavour: Flavour = "countdown"
+    granularity: Granularity = "access"
+    is_focused: bool = False
+    """Points seen to touch only what one task uses are left out."""
 
 
 @dataclass(slots=True)
@@ -58,29 +69,36 @@ class Patch:
         self._test_module = test_module
         self._units: dict[int, _Unit] = {}  # by id of the original code, which the unit keeps alive
         self._chosen: dict[int, _Unit] = {}  # invariant: a subset of _units; what gets rewritten
-        self._ready: dict[tuple[Flavour, Granularity, int], types.CodeType] = {}
+        self._ready: dict[tuple[Mode, int], types.CodeType] = {}
         self._known: set[int] = set()  # ids of codes that discovery need not report (again)
         self._keep: list[types.CodeType] = []  # keeps the ids in _known from being reused
-        self._mode: tuple[Flavour, Granularity] | None = None
+        self._mode: Mode | None = None
+        self._muted: frozenset[Site] = frozenset()
         self._written = WrittenNames()
         self._touched: set[str] = set()
         self.discovery = Discovery(self._is_new)
         self.version = 0
         """Grows whenever more code is rewritten."""
 
-    @property
-    def granularity(self) -> Granularity:
-        assert self._mode is not None, "nothing is swapped in"
-        return self._mode[1]
-
-    def install(self, flavour: Flavour, granularity: Granularity) -> None:
-        """Swap rewritten code in; what was swapped in another flavour is replaced."""
+    def install(self, mode: Mode) -> None:
+        """Swap rewritten code in; what was swapped in another mode is replaced."""
         if not self._units:
             self._scan()
             self._touch({self._test_module})
-        self._mode = flavour, granularity
+        if mode == self._mode:
+            return
+        self._mode = mode
         for unit in self._chosen.values():
             self._swap(unit)
+
+    def mute(self, sites: frozenset[Site]) -> None:
+        """Leave these points out in focused modes from now on."""
+        self._muted = sites
+
+    @property
+    def user_units(self) -> int:
+        """How many code objects of the user's are rewritten."""
+        return sum(unit.owner == "user" for unit in self._chosen.values())
 
     def remove(self) -> None:
         """Put every function's own code back."""
@@ -116,7 +134,7 @@ class Patch:
         """Find every function in scope, and choose those that may block before anyone has seen them run."""
         import_late_library()
         mine: dict[int, _Unit] = {}
-        swapped = {id(code): self._units[place] for (_, _, place), code in self._ready.items()}
+        swapped = {id(code): self._units[place] for (_, place), code in self._ready.items()}
         for function, owner in functions_in(self._scope):
             code = function.__code__
             known = swapped.get(id(code)) or self._units.get(id(code))
@@ -147,34 +165,33 @@ class Patch:
         written = self._written | names_written(codes)
         if written != self._written:
             self._written = written
-            self._ready = {key: code for key, code in self._ready.items() if self._units[key[2]].owner == "library"}
+            self._ready = {key: code for key, code in self._ready.items() if self._units[key[1]].owner == "library"}
             if self._mode is not None:
                 for unit in self._chosen.values():
                     self._swap(unit)
 
     def _swap(self, unit: _Unit) -> None:
         assert self._mode is not None, "nothing is swapped in"
-        flavour, granularity = self._mode
-        if unit.owner == "library":
-            flavour, granularity = "countdown", "access"  # has no points: one form serves all
-        key = flavour, granularity, id(unit.code)
+        # library code has no points: one form serves all
+        key = self._mode if unit.owner == "user" else Mode(), id(unit.code)
         code = self._ready.get(key)
         if code is None:
-            recipe = self._recipe(unit, flavour, granularity)
+            recipe = self._recipe(unit, self._mode)
             code = self._ready[key] = bind(self._cache.rewritten(unit.code, recipe), self._hooks)
             for each in nested(code):
                 self._note_known(each)
         for function in unit.functions:
             function.__code__ = code
 
-    def _recipe(self, unit: _Unit, flavour: Flavour, granularity: Granularity) -> Recipe:
+    def _recipe(self, unit: _Unit, mode: Mode) -> Recipe:
         intercepted = frozenset(name for name in _all_names(unit.code) if _is_intercepted(unit.globals.get(name)))
         if unit.owner == "user":
             written = self._written
             if unit.module not in self._touched:
                 own = [u.code for u in self._units.values() if u.module == unit.module]
                 written = written | names_written(own)
-            return Recipe(flavour, granularity, written, globals_intercepted=intercepted)
+            muted = self._muted if mode.is_focused else frozenset()
+            return Recipe(mode.flavour, mode.granularity, written, muted=muted, globals_intercepted=intercepted)
         is_thread = unit.module == "threading"
         name = unit.code.co_qualname
         return Recipe(
@@ -233,7 +250,7 @@ _INTERCEPTED_FUNCTIONS = {
     id(function)
     for function in (
         time.sleep, time.time, time.time_ns, time.monotonic, time.monotonic_ns, time.perf_counter,
-        time.perf_counter_ns, _thread.start_new_thread, getattr(_thread, "start_joinable_thread", None),
+        time.perf_counter_ns, os.urandom, _thread.start_new_thread, getattr(_thread, "start_joinable_thread", None),
         getattr(_thread, "_set_sentinel", None),
     )
     if function is not None

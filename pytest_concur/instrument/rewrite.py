@@ -21,14 +21,20 @@ from pytest_concur.instrument import interpreter
 from pytest_concur.instrument.points import Granularity, Point, find_points
 from pytest_concur.instrument.written import WrittenNames
 
+MOST_PUSHED = 8
+"""Stack room that insertions may need on top of the original's; a frame too small would corrupt memory."""
+
 Flavour = Literal["countdown", "observe"]
 MARK = "\0pytest_concur"
+Site = tuple[str, int]
+"""A point: the code object's key (see :func:`code_key`) and the index of the instruction in it."""
+
 Binder = Callable[[tuple[Any, ...]], object]
 
 INTERCEPTED_METHODS = frozenset(
     "acquire release acquire_lock release_lock __enter__ __exit__ _release_save _acquire_restore get put get_nowait "
     "put_nowait sleep monotonic monotonic_ns perf_counter perf_counter_ns time time_ns start_new_thread start_new "
-    "start_joinable_thread fork forkpty _exit".split()
+    "start_joinable_thread fork forkpty _exit urandom".split()
 )
 """Names under which a blocking primitive, the clock, or a start of a thread or process may be reached."""
 
@@ -42,6 +48,9 @@ class Recipe:
     written: WrittenNames = field(default_factory=WrittenNames)
     has_points: bool = True
     """False for library code: blocking is intercepted there, its accesses are trusted."""
+
+    muted: frozenset[Site] = frozenset()
+    """Points to leave out: places seen to touch only what one task uses."""
 
     globals_intercepted: frozenset[str] = frozenset()
     """Global names that stand for an intercepted function in this code's module."""
@@ -61,19 +70,25 @@ def rewrite(code: types.CodeType, recipe: Recipe) -> types.CodeType:
     if recipe.has_points:
         is_generator = bool(code.co_flags & (0x20 | 0x200))  # CO_GENERATOR, CO_ASYNC_GENERATOR
         points = find_points(instructions, recipe.granularity, recipe.written, is_generator=is_generator)
+    key = code_key(code)
     out: list[Any] = []
     for index, instr in enumerate(instructions):
-        point = points.get(index)
+        site = key, index
+        point = points.get(index) if site not in recipe.muted else None
         if point is not None and point.kind != "resume":
-            out += _point(point, recipe, instr.location)
+            out += _point(point, site, recipe, instr.location)
         if isinstance(instr, Instr) and not _is_kept(instructions, index):
             out += _instruction(instr, recipe)
         else:
             out.append(instr)
         if point is not None and point.kind == "resume":
-            out += _point(point, recipe, instr.location)
+            out += _point(point, site, recipe, instr.location)
     instructions[:] = out
-    return instructions.to_code()
+    rewritten = instructions.to_code()
+    return rewritten.replace(
+        co_stacksize=max(rewritten.co_stacksize, code.co_stacksize) + MOST_PUSHED,
+        co_linetable=_fit(rewritten.co_linetable, len(rewritten.co_code) // 2),
+    )
 
 
 def bind(code: types.CodeType, binder: Binder) -> types.CodeType:
@@ -89,9 +104,37 @@ def bind(code: types.CodeType, binder: Binder) -> types.CodeType:
     return code.replace(co_consts=constants)
 
 
-def _point(point: Point, recipe: Recipe, location: Any) -> list[Any]:
+def _fit(table: bytes, units: int) -> bytes:
+    """Cut a location table that covers more than ``units`` code units.
+
+    The ``bytecode`` library (0.19) writes such tables for some functions with ``EXTENDED_ARG``. CPython 3.11 fills an
+    array by them without looking at its length when a profile function is set: memory is overwritten.
+    Format: Objects/locations.md in CPython. An entry starts with a byte whose top bit is set; its low three bits hold
+    the number of units, less one.
+    """
+    covered = place = 0
+    while place < len(table):
+        header = table[place]
+        length = (header & 7) + 1
+        end = place + 1
+        while end < len(table) and not table[end] & 0x80:
+            end += 1
+        if covered + length >= units:
+            left = units - covered
+            return table[:place] + (bytes([header & ~7 | left - 1]) + table[place + 1 : end] if left > 0 else b"")
+        covered += length
+        place = end
+    return table
+
+
+def code_key(code: types.CodeType) -> str:
+    """Return a name for a code object that is the same in every process that has the same source."""
+    return f"{code.co_filename}:{code.co_firstlineno}:{code.co_qualname}"
+
+
+def _point(point: Point, site: Site, recipe: Recipe, location: Any) -> list[Any]:
     passed = Label()
-    observed = _observe(point, location) if recipe.flavour == "observe" else []
+    observed = _observe(point, site, location) if recipe.flavour == "observe" else []
     return [
         *interpreter.call((MARK, "countdown"), location),
         interpreter.jump_if_none(passed, location),
@@ -102,13 +145,13 @@ def _point(point: Point, recipe: Recipe, location: Any) -> list[Any]:
     ]
 
 
-def _observe(point: Point, location: Any) -> list[Instr]:
+def _observe(point: Point, site: Site, location: Any) -> list[Instr]:
     """Hand what the stack holds to the observer: a tuple of object, key and value, as far as there are any."""
     copies = [Instr("COPY", depth + done, location=location) for done, depth in enumerate(point.stack)]
     return [
         *copies,
         Instr("BUILD_TUPLE", len(copies), location=location),
-        *interpreter.call_on_top((MARK, "observe", point.kind, point.name, point.writes), location),
+        *interpreter.call_on_top((MARK, "observe", point.kind, point.name, point.writes, site), location),
         Instr("POP_TOP", location=location),
     ]
 

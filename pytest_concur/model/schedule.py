@@ -64,6 +64,9 @@ class Token:
     is_sequential: bool
     """The run was one of the sequential ones: a sleeping task went on."""
 
+    is_focused: bool
+    """Points that touch only what one task uses were left out."""
+
     sites: tuple[int, ...]
     """For each preempted segment, in order, 16 bits of a digest of where the task was switched away."""
 
@@ -72,7 +75,7 @@ class Token:
         numbers = [
             self.python[1],
             GRANULARITIES.index(self.granularity),
-            TIMEOUTS.index(self.timeouts) + 2 * self.is_sequential,
+            TIMEOUTS.index(self.timeouts) + 2 * self.is_sequential + 4 * self.is_focused,
             len(self.schedule.segments),
             *(number for segment in self.schedule.segments for number in _pack_segment(segment)),
             len(self.schedule.choices),
@@ -130,7 +133,8 @@ def _unpack(body: bytes) -> Token:
         python=(3, minor),
         granularity=GRANULARITIES[granularity],
         timeouts=TIMEOUTS[timeouts % 2],
-        is_sequential=timeouts >= 2,
+        is_sequential=bool(timeouts & 2),
+        is_focused=bool(timeouts & 4),
         sites=sites,
     )
 

@@ -18,6 +18,7 @@ from pytest_concur.engine.watchdog import BUSY_LIMIT_S, Watchdog
 from pytest_concur.errors import ConcurrencyUsageError, ReplayDiverged
 from pytest_concur.explore import search, sequential
 from pytest_concur.explore.explain import trace
+from pytest_concur.explore.focus import focus
 from pytest_concur.explore.search import Budget, Found
 from pytest_concur.explore.sequential import Reference
 from pytest_concur.explore.trial import Laboratory, Outcomes, Settings, Trial
@@ -26,7 +27,7 @@ from pytest_concur.instrument.cache import CodeCache
 from pytest_concur.instrument.interpreter import VERSION
 from pytest_concur.instrument.patch import Patch
 from pytest_concur.instrument.scope import Scope
-from pytest_concur.model.schedule import Schedule, Token, TokenError, decode, digest
+from pytest_concur.model.schedule import Token, TokenError, decode, digest
 from pytest_concur.model.verdict import Explored, Finding, TestResult, Uncontrolled
 from pytest_concur.options import Resolved
 from pytest_concur.report.failure import FailureReport, render
@@ -104,8 +105,8 @@ class TestRunner:
 
     def _explore(self, lab: Laboratory, reference: Reference) -> None:
         options, result = self._options, self.result
-        budget = Budget(options.schedules, min(options.seconds, self._time_left()))
         name = self._item.nodeid
+        budget = Budget(options.schedules, min(options.seconds, self._time_left()))
         searched = search.explore(
             lab,
             reference,
@@ -126,15 +127,21 @@ class TestRunner:
         if found is None:
             self._around.remember(name, ())
             return
-        search.settle(lab, reference, found)
+        if not search.settle(lab, reference, found):
+            what = f"schedule {found.index} failed and never again when replayed: something else decides ({found.failure.summary})"
+            result.uncontrolled.append(Uncontrolled(what, name))
+            return
         if found.schedule.choices and found.failure.kind in ("assertion", "exception"):
             found.is_sequential = sequential.fails_sequentially(lab, found.schedule.choices)
         found.gil = search.ask_gil(lab, reference, found, lambda: make_strategy(options.strategy, self._seed))
         self._report(lab, reference, found)
 
     def _replay(self, lab: Laboratory, reference: Reference, token: Token) -> None:
-        sleeps_through = token.is_sequential
-        failure, trial = search.replay(lab, reference, token.schedule, sleeps_through=sleeps_through)
+        if token.is_focused:
+            focus(lab)
+        failure, trial = search.replay(
+            lab, reference, token.schedule, sleeps_through=token.is_sequential, is_focused=token.is_focused
+        )
         problem = self._divergence(token, trial)
         self.result.explored.schedules = 1
         if problem is None and failure is None:
@@ -145,6 +152,7 @@ class TestRunner:
             self.result.findings.append(finding)
             raise ReplayDiverged(summary)
         found = Found(failure, token.schedule, 0 if token.is_sequential else 1, is_sequential=token.is_sequential)
+        found.is_focused = token.is_focused
         found.sites = tuple(trial.record.sites)
         self._report(lab, reference, found, is_replay=True)
 
@@ -164,11 +172,12 @@ class TestRunner:
             lab.settings.granularity,
             self._options.timeouts,
             found.is_sequential and found.index == 0,
+            found.is_focused,
             tuple(digest(site, 16) for site in found.sites),
         ).encode()
         is_plain = found.is_sequential and failure.kind in ("assertion", "exception")
         kind = "sequential-failure" if is_plain else failure.kind
-        seen, trial = trace(lab, self._around.hooks, found.schedule, sleeps_through=found.index == 0)
+        seen, trial = trace(lab, self._around.hooks, found.schedule, sleeps_through=found.index == 0, is_focused=found.is_focused)
         report = FailureReport(
             nodeid=self._item.nodeid,
             kind=kind,
@@ -258,14 +267,14 @@ class TestRunner:
         limit = _item_timeout(self._item)
         return min(BUSY_LIMIT_S, limit * SHARE_OF_TIMEOUT) if limit else BUSY_LIMIT_S
 
-    def _remembered(self) -> Iterator[Schedule]:
+    def _remembered(self) -> Iterator[Token]:
         for text in self._around.remembered(self._item.nodeid):
             try:
                 token = decode(text)
             except TokenError:
                 continue
-            if token.python == VERSION and token.granularity == self._options.granularity:
-                yield token.schedule
+            if token.python == VERSION and not token.is_focused and token.granularity == self._options.granularity:
+                yield token
 
     def _refuse_foreign_token(self, text: str | None) -> None:
         """Say what is wrong with a token before anything runs."""
@@ -339,6 +348,7 @@ def _quiet_collector() -> Iterator[None]:
     try:
         yield
     finally:
+        gc.collect()  # what the runs left, now and not in the middle of somebody else's work
         gc.unfreeze()
         if was_enabled:
             gc.enable()
