@@ -25,7 +25,7 @@ from pytest_concur.engine.frames import Place, Waiting, place_of, site_of, waiti
 from pytest_concur.engine.task import Boot, Resource, Task
 from pytest_concur.errors import TaskAborted
 from pytest_concur.instrument.countdown import CAPACITY, Countdown
-from pytest_concur.model.schedule import Schedule, Segment
+from pytest_concur.model.schedule import Executed, Schedule, Segment
 from pytest_concur.model.turn import UNLIMITED, Moment, Scheduler
 
 SPIN_POINTS = 1_000
@@ -55,6 +55,9 @@ class Record:
 
     ending: Ending = "completed"
     segments: list[Segment] = field(default_factory=list)
+    passed: list[int] = field(default_factory=list)
+    """For each segment the contested points it passed."""
+
     choices: list[int] = field(default_factory=list)
     steps: int = 0
     contested: int = 0
@@ -82,6 +85,10 @@ class Record:
     @property
     def schedule(self) -> Schedule:
         return Schedule(tuple(self.segments), tuple(self.choices))
+
+    @property
+    def executed(self) -> Executed:
+        return Executed(self.schedule, tuple(self.passed))
 
 
 class Execution:
@@ -323,6 +330,7 @@ class Execution:
         if self._fair is not None:
             return  # fair turns follow from the step count alone
         self.record.segments.append(Segment(task.id, points))
+        self.record.passed.append(self._segment_points)
         if points is not None and self.is_recording:
             self.record.sites.append(site_of(sys._getframe(2)))
 

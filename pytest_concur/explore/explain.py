@@ -50,13 +50,15 @@ class _Recorder:
 def trace(
     lab: Laboratory, hooks: Hooks, schedule: Schedule, *, sleeps_through: bool, is_focused: bool
 ) -> tuple[ScheduleTrace, Trial]:
-    """Run ``schedule`` with every point observed; return what was seen and the run."""
+    """Run ``schedule`` with every point observed; return what was seen and the run, its error with its traceback."""
     recorder = _Recorder(hooks)
+    lab.cleanse()
     trial = lab.run(
         lambda: Replay(schedule),
         mode=lab.mode(is_focused=is_focused, flavour="observe"),
         observer=recorder,
         is_recording=True,
+        keeps_error=True,
         sleeps_through=sleeps_through,
         on_attempt=recorder.forget,
     )

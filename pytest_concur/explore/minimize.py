@@ -10,30 +10,34 @@ Source of the scheme: Zeller, Hildebrandt, "Simplifying and Isolating Failure-In
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 
-from pytest_concur.model.schedule import Schedule, Segment
+from pytest_concur.model.schedule import Executed, Schedule, Segment
 
 MOST_RUNS = 60
 
-Attempt = Callable[[Schedule], Schedule | None]
-"""Runs a schedule leniently; returns the schedule that was really executed if it failed alike, else ``None``."""
+MOST_SINGLES = 24
+"""Runs of these spent on schedules with one preemption, when the failing one has many."""
+
+Attempt = Callable[[Schedule], Executed | None]
+"""Runs a schedule leniently; returns what was really executed if it failed alike, else ``None``."""
 
 
-def minimize(schedule: Schedule, attempt: Attempt, *, budget: int = MOST_RUNS) -> Schedule:
-    """Return the simplest schedule found that fails alike; ``schedule`` itself if nothing simpler does.
+def minimize(failing: Executed, attempt: Attempt, *, budget: int = MOST_RUNS) -> Schedule:
+    """Return the simplest schedule found that fails alike; the failing one itself if nothing simpler does.
 
     Args:
-        schedule: A schedule that fails.
+        failing: A run that failed.
         attempt: Deterministic; each call counts against ``budget``.
         budget: Most runs to spend, at least 0.
     """
-    best = schedule
-    tried = {schedule}
+    best = failing.schedule
+    tried = {best}
     left = budget
     improved = True
     while improved and left > 0:
         improved = False
-        for candidate in _candidates(best):
+        for candidate in chain(_singles(failing) if best is failing.schedule else (), _candidates(best)):
             if candidate in tried:
                 continue
             if left <= 0:
@@ -41,11 +45,28 @@ def minimize(schedule: Schedule, attempt: Attempt, *, budget: int = MOST_RUNS) -
             tried.add(candidate)
             left -= 1
             executed = attempt(candidate)
-            if executed is not None and executed.sort_key < best.sort_key:
-                best, improved = executed, True
-                tried.add(executed)
+            if executed is not None and executed.schedule.sort_key < best.sort_key:
+                best, improved = executed.schedule, True
+                tried.add(best)
                 break
     return best
+
+
+def _singles(failing: Executed) -> Iterator[Schedule]:
+    """Yield schedules with one preemption, where a task of a failing run with many was preempted, the last first."""
+    segments = failing.schedule.segments
+    if failing.schedule.preemptions <= 3:
+        return
+    start = next((place for place, segment in enumerate(segments) if segment.task), 0)
+    done: dict[int, int] = {}
+    singles = []
+    for segment, passed in zip(segments, failing.passed, strict=False):
+        total = done.get(segment.task, 0) + passed
+        if segment.task and segment.points is not None:
+            singles.append(Segment(segment.task, total))
+        done[segment.task] = total + 1  # the point it stood at is passed when it goes on
+    for single in singles[: -MOST_SINGLES - 1 : -1]:
+        yield Schedule((*segments[:start], single), failing.schedule.choices)
 
 
 def _candidates(schedule: Schedule) -> Iterator[Schedule]:

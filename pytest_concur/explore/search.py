@@ -16,7 +16,7 @@ from pytest_concur.explore.focus import FOCUS_FROM, focus, is_worth_focusing
 from pytest_concur.instrument.interpreter import HAS_MONITORING
 from pytest_concur.instrument.patch import Mode
 from pytest_concur.model.outcome import without
-from pytest_concur.model.schedule import Schedule, Token
+from pytest_concur.model.schedule import Executed, Schedule, Token
 from pytest_concur.model.verdict import Explored, Gil
 from pytest_concur.strategies import Strategy
 from pytest_concur.strategies.replay import Replay
@@ -58,6 +58,7 @@ class Found:
     """It ran with points left out that touch only what one task uses."""
 
     sites: tuple[str, ...] = ()
+    executed: Executed = field(default_factory=lambda: Executed(Schedule(()), ()))
 
 
 @dataclass(slots=True)
@@ -115,7 +116,9 @@ def explore(
         strategy.learn(trial.record.contested)
         failure = trial.failure or _compare(lab, reference, trial, searched)
         if failure is not None:
-            searched.found = Found(failure, trial.record.schedule, explored.schedules, is_focused=is_focused)
+            searched.found = Found(
+                failure, trial.record.schedule, explored.schedules, is_focused=is_focused, executed=trial.record.executed
+            )
             break
         if trial.record.contested == 0 and not trial.record.choices and trial.record.task_count == 1:
             explored.complete = not searched.uncontrolled and not searched.is_step_limited
@@ -131,7 +134,7 @@ def settle(lab: Laboratory, reference: Reference, found: Found) -> bool:
     A failing run may leave state behind, in a class or a module. So each run here follows a sequential one, as it will
     in the session that replays the token.
     """
-    found.schedule = minimize(found.schedule, lambda schedule: _fails_alike(lab, reference, found, schedule))
+    found.schedule = minimize(found.executed, lambda schedule: _fails_alike(lab, reference, found, schedule))
     replays = []
     for number in range(1, MOST_REPLAYS + 1):
         failure, trial = replay(lab, reference, found.schedule, is_focused=found.is_focused)
@@ -167,24 +170,23 @@ def replay(
     lab: Laboratory, reference: Reference, schedule: Schedule, *, sleeps_through: bool = False, is_focused: bool = False
 ) -> tuple[Failure | None, Trial]:
     """Run a schedule once, after a sequential run, with places of switches recorded."""
-    sequential.cleanse(lab)
+    lab.cleanse()
     trial = lab.run(
         lambda: Replay(schedule),
         mode=lab.mode(is_focused=is_focused),
         is_recording=True,
         sleeps_through=sleeps_through,
-        keeps_error=True,
     )
     return trial.failure or _strange(lab, reference, trial), trial
 
 
-def _fails_alike(lab: Laboratory, reference: Reference, found: Found, schedule: Schedule) -> Schedule | None:
-    if not sequential.cleanse(lab):
+def _fails_alike(lab: Laboratory, reference: Reference, found: Found, schedule: Schedule) -> Executed | None:
+    if not lab.cleanse():
         return None  # the world is not as it was: what fails now says nothing
     trial = lab.run(lambda: Replay(schedule), mode=lab.mode(is_focused=found.is_focused))
     failure = trial.failure or _strange(lab, reference, trial)
     alike = failure is not None and failure.signature == found.failure.signature
-    return trial.record.schedule if alike else None
+    return trial.record.executed if alike else None
 
 
 def _strange(lab: Laboratory, reference: Reference, trial: Trial) -> Failure | None:

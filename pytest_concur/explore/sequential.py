@@ -73,11 +73,6 @@ def establish(lab: Laboratory) -> Reference:
     return reference
 
 
-def cleanse(lab: Laboratory) -> bool:
-    """Run the given order once more, to leave behind what a passing run leaves; return whether it passed."""
-    return lab.run(lambda: Sequential(_in_order()), sleeps_through=True).failure is None
-
-
 def is_sequential_outcome(lab: Laboratory, reference: Reference, outcome: Any) -> bool | None:
     """Whether some run without preemption gives ``outcome``; ``None`` if there are too many to try.
 
@@ -117,7 +112,7 @@ def fails_sequentially(lab: Laboratory, choices: tuple[int, ...]) -> bool:
 
 def _run(lab: Laboratory, reference: Reference, rank: Callable[[int], int], words: str) -> Trial | None:
     """Run one order; ``None`` if the reference ends with it."""
-    trial = lab.run(lambda: Sequential(rank), sleeps_through=True, freeze_names=False, keeps_error=True)
+    trial = lab.run(lambda: Sequential(rank), sleeps_through=True, freeze_names=False)
     reference.uncontrolled += trial.record.uncontrolled
     reference.is_step_limited |= trial.record.ending in ("step-limit", "gave-up")
     if trial.passing is not None:

@@ -31,6 +31,7 @@ from pytest_concur.instrument.rewrite import Flavour
 from pytest_concur.model.outcome import comparable
 from pytest_concur.model.turn import Scheduler
 from pytest_concur.model.verdict import Kind
+from pytest_concur.strategies.sequential import Sequential
 
 MOST_REPEATS = 25
 """Times a run is repeated because it met code that was not instrumented yet."""
@@ -138,7 +139,9 @@ class Laboratory:
         if discovers:
             self.patch.discovery.start()
         try:
-            for _ in range(MOST_REPEATS):
+            for number in range(MOST_REPEATS):
+                if number and trial.failure is not None:
+                    self.cleanse()
                 on_attempt()
                 trial = self._attempt(make_scheduler(), is_recording, sleeps_through)
                 if not keeps_error and trial.failure is not None:
@@ -150,6 +153,14 @@ class Laboratory:
         finally:
             self._hooks.observer = None
             self.patch.discovery.stop()
+
+    def cleanse(self) -> bool:
+        """Run the given order once, to leave behind what a passing run leaves; return whether it passed."""
+        trial = self._attempt(Sequential(), is_recording=False, sleeps_through=True)
+        if trial.failure is not None:
+            _let_go(trial.failure.error)
+        gc.collect(0)
+        return trial.failure is None
 
     def running_task(self) -> int | None:
         """Return the number of the task that runs now; ``None`` while the body is the only one that lives."""

@@ -49,6 +49,15 @@ class Schedule:
 
 
 @dataclass(frozen=True, slots=True)
+class Executed:
+    """A schedule as it was run."""
+
+    schedule: Schedule
+    passed: tuple[int, ...]
+    """For each segment the scheduling points it passed, also where it ran until it blocked."""
+
+
+@dataclass(frozen=True, slots=True)
 class Token:
     """A schedule made portable: enough to run it again elsewhere and to notice that it no longer fits."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -87,6 +88,7 @@ class TestRunner:
             around.hooks.default_excepthook = threading.excepthook
             stack.enter_context(_one_processor(around.worker))
             stack.enter_context(_quiet_collector())
+            stack.enter_context(_note_unraisable(self.result.notes))
             fixtures.release_first()
             reference = sequential.establish(lab)
             if reference.passing is not None:
@@ -210,7 +212,7 @@ class TestRunner:
         )
         if not is_replay:
             self._around.remember(self._item.nodeid, () if found.index == 0 else (token,))
-        raise failure.error
+        raise (trial.failure or failure).error
 
     def _divergence(self, token: Token, trial: Trial) -> str | None:
         """Say where a replay left its schedule, if it did."""
@@ -334,6 +336,24 @@ def _one_processor(worker: int) -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(0, allowed)
+
+
+@contextmanager
+def _note_unraisable(notes: list[str]) -> Iterator[None]:
+    """Note exceptions that finalizers could not raise, as text: kept as objects they would keep a run's world alive."""
+
+    def note(unraisable: sys.UnraisableHookArgs) -> None:
+        text = f"ignored in {unraisable.object!r}".split(" at 0x")[0]
+        sentence = f"{unraisable.exc_type.__name__}: {unraisable.exc_value} {text}"
+        if sentence not in notes:
+            notes.append(sentence)
+
+    before = sys.unraisablehook
+    sys.unraisablehook = note
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 @contextmanager
