@@ -23,8 +23,6 @@ from pytest_concur.engine.task import Task
 LOCK = _thread.LockType
 RLOCK = _thread.RLock
 SIMPLE_QUEUE = _queue.SimpleQueue
-_OWN_REFERENCES = 2  # the counterpart's, and the argument of the call that counts
-
 HANDLE: Any = getattr(_thread, "_ThreadHandle", None)  # CPython 3.13+
 
 
@@ -37,6 +35,9 @@ class ControlledLock:
         self._owner: Task | None = None
         self._depth = 0
         self.taken_at: Place | None = None
+        self.is_signal = False
+        """Nobody owns it: a waiter sleeps on it until it is notified, and then leaves it as it is."""
+
         self.waiters: list[Task] = []
 
     def acquire(self, blocking: bool = True, timeout: float | None = -1) -> bool:
@@ -110,17 +111,14 @@ class ControlledLock:
         return False
 
     def holder(self) -> Task | None:
-        return self._owner
+        return None if self.is_signal else self._owner
 
     def describe(self) -> str:
         return f"{type(self._real).__name__} {name_of(self._real)}".replace("lock lock", "lock")
 
     def is_left_held(self, gone: list[Task]) -> bool:
-        """Whether a task that is gone holds it, and anybody else could still want it.
-
-        ``Condition.wait`` leaves a lock of its own behind at each call; nobody but us knows those any more.
-        """
-        return self._owner in gone and sys.getrefcount(self._real) > _OWN_REFERENCES
+        """Whether a task that is gone still holds it."""
+        return self._owner in gone and not self.is_signal
 
     def reset(self) -> None:
         """The run is over: a lock that one of its tasks still holds would block the next run."""

@@ -195,7 +195,10 @@ class Execution:
 
     def _end(self) -> None:
         """End whoever is left, and leave no lock of this run held."""
-        main = self.tasks[0]
+        main, segments = self.tasks[0], self.record.segments
+        if not self.is_over and segments and segments[-1].points is not None:
+            self._settle()
+            self._note_segment(main, None)  # else a replay would let the task go on that was preempted last
         if self.current is not main:  # interrupted between handing over and waiting
             self._regain()
         elif not self.is_over and any(not task.has_ended for task in self.tasks[1:]):

@@ -74,19 +74,12 @@ def is_ours(frame: types.FrameType) -> bool:
     return frame.f_code.co_filename.startswith(_PACKAGE)
 
 
-def is_waiting_for_signal(frame: types.FrameType | None) -> bool:
-    """Whether the task waits inside ``Condition.wait``: for a notification, not for whoever holds that lock."""
-    while frame is not None and is_ours(frame):
-        frame = frame.f_back
-    return frame is not None and frame.f_code.co_qualname == "Condition.wait"
-
-
 def waiting_of(task: Task) -> Waiting:
     """Describe what a blocked task waits for."""
     assert task.waiting_for is not None and task.ident is not None, "only a blocked task can be described"
     frame = sys._current_frames().get(task.ident)
     resource = task.waiting_for
-    for_signal = is_waiting_for_signal(frame)
+    for_signal = getattr(resource, "is_signal", False)
     holder = None if for_signal else resource.holder()
     call = _library_call(frame)
     what = f"{call}()" if for_signal and call else resource.describe()

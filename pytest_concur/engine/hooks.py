@@ -86,6 +86,7 @@ class Hooks:
             "quiet_substitute": self.quiet_substitute,
             "context": self.context,
             "quiet_context": self.quiet_context,
+            "signal": self.signal,
             "thread_begins": self.thread_begins,
             "thread_failed": self.thread_failed,
             "started_already": self.started_already,
@@ -134,6 +135,14 @@ class Hooks:
         if isinstance(counterpart, ControlledSentinel) or not isinstance(counterpart, ControlledLock):
             return self.substitute(value)
         return getattr(counterpart, _QUIET.get(value.__name__, value.__name__), value)
+
+    def signal(self, acquire: Any) -> Any:
+        """``Condition.wait`` is about to acquire the lock by which it will be woken."""
+        counterpart = self._counterpart(acquire.__self__) if type(acquire) in _METHODS else None
+        if counterpart is None:
+            return acquire
+        counterpart.is_signal = True
+        return counterpart.acquire
 
     def context(self, manager: Any) -> Any:
         """Hand out the controlled counterpart of a context manager that is a lock."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from pytest_concur.errors import NondeterminismFound
 from pytest_concur.explore import sequential
-from pytest_concur.explore.minimize import minimize
+from pytest_concur.explore.minimize import MOST_RUNS, minimize
 from pytest_concur.explore.sequential import Reference
 from pytest_concur.explore.trial import Failure, Laboratory, Trial
 from pytest_concur.explore.focus import FOCUS_FROM, focus, is_worth_focusing
@@ -56,6 +56,9 @@ class Found:
     is_sequential: bool = False
     is_focused: bool = False
     """It ran with points left out that touch only what one task uses."""
+
+    leaves_threads: bool = False
+    """Tasks would not end when the run was over: each further run would leave more threads behind."""
 
     sites: tuple[str, ...] = ()
     executed: Executed = field(default_factory=lambda: Executed(Schedule(()), ()))
@@ -108,9 +111,10 @@ def explore(
             trial = lab.run(lambda number=number: strategy.scheduler(number), mode=mode, discovers=_discovers(index))  # type: ignore[misc]
         explored.schedules += 1
         explored.switches += trial.record.switches
-        if _take_note(searched, trial):
+        ends = _take_note(searched, trial)
+        if ends and trial.failure is None:
             break
-        if index == len(remembered):
+        if index == len(remembered) and trial.failure is None:
             _run_twice(lab, reference, strategy, trial, searched)
         longest = max(longest, trial.record.contested)
         strategy.learn(trial.record.contested)
@@ -119,6 +123,7 @@ def explore(
             searched.found = Found(
                 failure, trial.record.schedule, explored.schedules, is_focused=is_focused, executed=trial.record.executed
             )
+            searched.found.leaves_threads = bool(trial.record.stragglers)
             break
         if trial.record.contested == 0 and not trial.record.choices and trial.record.task_count == 1:
             explored.complete = not searched.uncontrolled and not searched.is_step_limited
@@ -134,7 +139,8 @@ def settle(lab: Laboratory, reference: Reference, found: Found) -> bool:
     A failing run may leave state behind, in a class or a module. So each run here follows a sequential one, as it will
     in the session that replays the token.
     """
-    found.schedule = minimize(found.executed, lambda schedule: _fails_alike(lab, reference, found, schedule))
+    budget = 0 if found.leaves_threads else MOST_RUNS
+    found.schedule = minimize(found.executed, lambda schedule: _fails_alike(lab, reference, found, schedule), budget=budget)
     replays = []
     for number in range(1, MOST_REPLAYS + 1):
         failure, trial = replay(lab, reference, found.schedule, is_focused=found.is_focused)
@@ -143,7 +149,7 @@ def settle(lab: Laboratory, reference: Reference, found: Found) -> bool:
         if is_alike and failure is not None:
             found.failure = failure
             found.sites = tuple(trial.record.sites)
-        if number >= REPLAYS and any(replays):
+        if any(replays) and (number >= REPLAYS or found.leaves_threads):
             break
     found.is_stable = all(replays)
     return any(replays)
@@ -151,6 +157,8 @@ def settle(lab: Laboratory, reference: Reference, found: Found) -> bool:
 
 def ask_gil(lab: Laboratory, reference: Reference, found: Found, make_strategy: Callable[[], Strategy]) -> Gil:
     """Search for the same failure with switches only where a GIL build can make them."""
+    if found.leaves_threads:
+        return "not-reached"
     if lab.settings.granularity == "gil" or found.is_sequential or found.schedule.preemptions == 0:
         return "reachable"
     strategy = make_strategy()

@@ -20,7 +20,7 @@ import _thread
 from pytest_concur.instrument.cache import CodeCache
 from pytest_concur.instrument.discovery import Discovery
 from pytest_concur.instrument.points import Granularity
-from pytest_concur.instrument.rewrite import INTERCEPTED_METHODS, Flavour, Recipe, Site, bind
+from pytest_concur.instrument.rewrite import INTERCEPTED_METHODS, Flavour, Recipe, Site, bind, is_bound
 from pytest_concur.instrument.scope import Owner, Scope, functions_in, import_late_library
 from pytest_concur.instrument.written import WrittenNames, names_written, nested
 
@@ -33,6 +33,7 @@ _BLOCKING_NAMES = INTERCEPTED_METHODS - _QUEUE_NAMES - {"time"}
 _THREAD_ROLES: Mapping[str, Mapping[str, str]] = {
     "Thread._bootstrap_inner": {"run": "thread_begins", "_invoke_excepthook": "thread_failed"},
     "Thread.start": {"wait": "started_already"},
+    "Condition.wait": {"acquire": "signal"},
     "Thread._set_tstate_lock": {"_set_sentinel": "substitute"},
 }
 _THREAD_METHODS = INTERCEPTED_METHODS | {"join", "is_done"}
@@ -142,6 +143,8 @@ class Patch:
                 if function not in known.functions:
                     known.functions.append(function)
                 continue
+            if is_bound(code):
+                continue  # a function that an earlier run made, and that outlived it
             unit = mine.get(id(code))
             if unit is None:
                 module = str(function.__globals__.get("__name__"))

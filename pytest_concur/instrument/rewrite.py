@@ -65,7 +65,7 @@ class Recipe:
 
 def rewrite(code: types.CodeType, recipe: Recipe) -> types.CodeType:
     """Return ``code`` with points and hooks, as placeholders; nested functions and classes included."""
-    instructions = Bytecode.from_code(code)
+    instructions = Bytecode.from_code(code, conserve_exception_block_stackdepth=True)
     points: dict[int, Point] = {}
     if recipe.has_points:
         is_generator = bool(code.co_flags & (0x20 | 0x200))  # CO_GENERATOR, CO_ASYNC_GENERATOR
@@ -84,9 +84,11 @@ def rewrite(code: types.CodeType, recipe: Recipe) -> types.CodeType:
         if point is not None and point.kind == "resume":
             out += _point(point, site, recipe, instr.location)
     instructions[:] = out
-    rewritten = instructions.to_code()
+    # what is inserted leaves the stack as it found it: the depths are the original's, and need not be found out
+    rewritten = instructions.to_code(
+        stacksize=code.co_stacksize + MOST_PUSHED, check_pre_and_post=False, compute_exception_stack_depths=False
+    )
     return rewritten.replace(
-        co_stacksize=max(rewritten.co_stacksize, code.co_stacksize) + MOST_PUSHED,
         co_linetable=_fit(rewritten.co_linetable, len(rewritten.co_code) // 2),
     )
 
@@ -101,7 +103,12 @@ def bind(code: types.CodeType, binder: Binder) -> types.CodeType:
         else constant
         for constant in code.co_consts
     )
-    return code.replace(co_consts=constants)
+    return code.replace(co_consts=(*constants, MARK))
+
+
+def is_bound(code: types.CodeType) -> bool:
+    """Whether the code was made by :func:`bind`."""
+    return bool(code.co_consts) and code.co_consts[-1] == MARK
 
 
 def _fit(table: bytes, units: int) -> bytes:

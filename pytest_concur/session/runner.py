@@ -16,7 +16,7 @@ import pytest
 from pytest_concur.engine.execution import Execution
 from pytest_concur.engine.hooks import Hooks
 from pytest_concur.engine.watchdog import BUSY_LIMIT_S, Watchdog
-from pytest_concur.errors import ConcurrencyUsageError, ReplayDiverged
+from pytest_concur.errors import ReplayDiverged
 from pytest_concur.explore import search, sequential
 from pytest_concur.explore.explain import trace
 from pytest_concur.explore.focus import focus
@@ -282,29 +282,34 @@ class TestRunner:
         """Say what is wrong with a token before anything runs."""
         if text is None:
             return
+        problem = self._token_problem(text)
+        if problem is not None:
+            summary = f"{self._item.nodeid}: --concur-replay: {problem}"
+            self.result.findings.append(Finding("uncontrolled", summary, 0, text, 0, None))
+            raise ReplayDiverged(summary)
+
+    def _token_problem(self, text: str) -> str | None:
         try:
             token = decode(text)
         except TokenError as error:
-            raise ConcurrencyUsageError(
-                f"{self._item.nodeid}: --concur-replay={text!r} is no replay token: {error}\n"
-                "  copy the whole token from the last line of the failure report"
-            ) from None
+            return f"{text!r} is no replay token: {error}\n  copy the whole token from the last line of the failure report"
         if token.test != digest(self._item.nodeid):
-            raise ReplayDiverged(
-                f"{self._item.nodeid}: --concur-replay: the token is of another test: diverged before the first step\n"
+            return (
+                "the token is of another test: diverged before the first step\n"
                 "  give the node id that stands in the report's last line"
             )
         if token.python != VERSION:
             made, here = (".".join(map(str, version)) for version in (token.python, VERSION))
-            raise ReplayDiverged(
-                f"{self._item.nodeid}: --concur-replay: diverged before the first step: the token was made on CPython "
-                f"{made}, this is {here}; schedules count bytecode, so run it on {made}"
+            return (
+                f"diverged before the first step: the token was made on CPython {made}, this is {here}\n"
+                f"  schedules count bytecode, so run it on {made}"
             )
         if token.granularity != self._options.granularity or token.timeouts != self._options.timeouts:
-            raise ReplayDiverged(
-                f"{self._item.nodeid}: --concur-replay: diverged before the first step: the token was made with "
-                f"granularity={token.granularity!r}, timeouts={token.timeouts!r}; run it with the same"
+            return (
+                "diverged before the first step: the token was made with "
+                f"granularity={token.granularity!r}, timeouts={token.timeouts!r}\n  run it with the same"
             )
+        return None
 
 
 def _item_timeout(item: pytest.Function) -> float | None:

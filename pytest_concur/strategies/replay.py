@@ -18,12 +18,14 @@ class Replay:
 
     def __init__(self, schedule: Schedule) -> None:
         self._segments = schedule.segments
-        self._next = 0
+        first = self._segments[0] if self._segments and self._segments[0].task == 0 else None
+        self._next = 0 if first is None else 1
         self._choices = iter(schedule.choices)
         self.skipped = 0
         """Segments that could not be followed."""
-        self._running = -1
-        self._left = 0  # points the running task may still pass
+        # the body runs before the first question is asked
+        self._running = -1 if first is None else 0
+        self._left = 0 if first is None else UNLIMITED if first.points is None else first.points  # points still to pass
         self._asked_at = 0  # contested points when that was last brought up to date
 
     def next_turn(self, moment: Moment) -> tuple[int, int]:
