@@ -151,7 +151,7 @@ def _start_real_thread(function: Callable[[], Any], name: str) -> TaskHandle:
 
 def _check_callable(call: str, function: object) -> None:
     if not callable(function):
-        raise ConcurrencyUsageError(f"{call} takes functions to call, got {function!r}; pass the function, not its result")
+        raise ConcurrencyUsageError(f"{call} takes functions, got {function!r}; pass the function, not its result")
 
 
 def _name_of(function: Any) -> str:

@@ -7,18 +7,18 @@ to a waiter: CPython lets any thread barge in, and bugs live in that window.
 
 from __future__ import annotations
 
+import _queue
+import _thread
 import gc
 import sys
 import threading
 from collections.abc import Callable
 from typing import Any
 
-import _queue
-import _thread
-
 from pytest_concur.engine.execution import Execution
-from pytest_concur.engine.frames import Place, place_of
+from pytest_concur.engine.frames import place_of
 from pytest_concur.engine.task import Task
+from pytest_concur.model.waiting import Place
 
 LOCK = _thread.LockType
 RLOCK = _thread.RLock
@@ -266,7 +266,7 @@ class ControlledHandle:
 
 
 def name_of(real: object) -> str:
-    """Return the name under which somebody holds this object: ``Account.lock``, ``bank.LOCK``; or where it is not known."""
+    """Return the name under which somebody holds this object: ``Account.lock``, ``bank.LOCK``; empty if unknown."""
     for owner in gc.get_referrers(real):
         if isinstance(owner, dict):
             if isinstance(owner.get("__name__"), str) and "__builtins__" in owner:
@@ -276,7 +276,7 @@ def name_of(real: object) -> str:
             for holder in gc.get_referrers(owner):
                 if getattr(holder, "__dict__", None) is owner and (found := _key_of(owner, real)):
                     return f"{_type_name(holder)}.{found}"
-        elif not isinstance(owner, list | tuple | Callable):  # type: ignore[arg-type]
+        elif not isinstance(owner, list | tuple | Callable):
             found = _key_of(getattr(owner, "__dict__", {}), real) or _slot_of(owner, real)
             if found and not type(owner).__module__.startswith(__package__):
                 return f"{_type_name(owner)}.{found}"

@@ -6,17 +6,17 @@ for it. ``_thread`` primitives are used as they were when this module was import
 
 from __future__ import annotations
 
+import _thread
 import sys
 import threading
 from collections.abc import Callable
 from typing import Any
 
-import _thread
-
 from pytest_concur.engine.task import Task
 
 start_thread = _thread.start_new_thread
 get_ident = _thread.get_ident
+_start_joinable_thread: Any = getattr(_thread, "start_joinable_thread", None)  # CPython 3.13+
 
 
 def carry(task: Task, body: Callable[[Task], None], handle: Any = None) -> None:
@@ -27,7 +27,7 @@ def carry(task: Task, body: Callable[[Task], None], handle: Any = None) -> None:
     if handle is None:
         task.ident = start_thread(_wait_and_run, (task, body))
     else:
-        _thread.start_joinable_thread(lambda: _wait_and_run(task, body), handle=handle, daemon=task.daemon)
+        _start_joinable_thread(lambda: _wait_and_run(task, body), handle=handle, daemon=task.daemon)
         task.ident = handle.ident
 
 
@@ -58,5 +58,5 @@ def _forget_dummy() -> None:
     """Drop the stand-in that ``threading.current_thread()`` left for this thread: its ident will be used again."""
     active = threading._active  # type: ignore[attr-defined]
     ident = get_ident()
-    if isinstance(active.get(ident), threading._DummyThread):  # type: ignore[attr-defined]
+    if isinstance(active.get(ident), threading._DummyThread):
         active.pop(ident, None)

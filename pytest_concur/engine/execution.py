@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sys
 from bisect import insort
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Literal, NoReturn
@@ -21,12 +21,13 @@ from typing import Any, Literal, NoReturn
 from pytest_concur.engine import carrier
 from pytest_concur.engine.clock import VirtualClock
 from pytest_concur.engine.fairness import SHARE, RoundRobin, state_of
-from pytest_concur.engine.frames import Place, Waiting, place_of, site_of, waiting_of
+from pytest_concur.engine.frames import place_of, site_of, waiting_of
 from pytest_concur.engine.task import Boot, Resource, Task
 from pytest_concur.errors import TaskAborted
 from pytest_concur.instrument.countdown import CAPACITY, Countdown
 from pytest_concur.model.schedule import Executed, Schedule, Segment
 from pytest_concur.model.turn import UNLIMITED, Moment, Scheduler
+from pytest_concur.model.waiting import Place, Waiting, has_cycle
 
 SPIN_POINTS = 1_000
 """Points that a task passes without being switched away before it is taken to spin, and others are offered a turn."""
@@ -445,10 +446,10 @@ class Execution:
 
     def _fire_due_timers(self) -> None:
         for task in self.tasks:
-            if task.deadline_ns is not None and task.deadline_ns <= self.clock.elapsed_ns:
-                if task.id not in self._enabled:
-                    task.timed_out = True
-                    self._add_enabled(task)
+            is_due = task.deadline_ns is not None and task.deadline_ns <= self.clock.elapsed_ns
+            if is_due and task.id not in self._enabled:
+                task.timed_out = True
+                self._add_enabled(task)
 
     def clock_was_read(self) -> None:
         """Reading lets time creep: somebody's deadline may have come."""
@@ -706,9 +707,8 @@ class Execution:
         assert task.ident is not None, "a running task has a thread"
         del self._externals[task.ident]
         task.is_external = False
-        if self.is_over:
-            if task.id and self.current is not task:
-                return  # it unwinds beside the others; nobody waits for it
+        if self.is_over and task.id and self.current is not task:
+            return  # it unwinds beside the others; nobody waits for it
         self._add_enabled(task)
         if self.is_idle:
             self.is_idle = False
@@ -718,25 +718,6 @@ class Execution:
             self._rearm()
             return
         self._wait_for_turn(task)
-
-
-def has_cycle(waiting: Sequence[Waiting]) -> bool:
-    """Whether some of these tasks wait for each other, or one for itself."""
-    return bool(cycle_in(waiting))
-
-
-def cycle_in(waiting: Sequence[Waiting]) -> list[Waiting]:
-    """Return tasks each of which waits for what the next one holds, the last one for the first; empty if none do."""
-    by_task = {each.task: each for each in waiting}
-    for start in waiting:
-        path: list[Waiting] = []
-        each: Waiting | None = start
-        while each is not None and each not in path:
-            path.append(each)
-            each = by_task.get(each.holder) if each.holder else None
-        if each is not None:
-            return path[path.index(each) :]
-    return []
 
 
 class Sleep:

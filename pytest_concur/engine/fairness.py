@@ -8,9 +8,12 @@ Source of the idea: Musuvathi, Qadeer, "Fair Stateless Model Checking", PLDI 200
 
 from __future__ import annotations
 
+import dis
 import types
+from functools import cache
 from typing import Any
 
+from pytest_concur.engine.frames import is_ours
 from pytest_concur.model.turn import Moment
 
 SHARE = 7
@@ -54,12 +57,14 @@ class RoundRobin:
 def state_of(frame: types.FrameType | None) -> Any:
     """Return where a stack stands and the plain values its locals hold, one level into objects and containers."""
     state = []
-    while frame is not None:
+    while frame is not None and is_ours(frame):
+        frame = frame.f_back
+    while frame is not None and not is_ours(frame):
+        if _is_iterating(frame):
+            return object()  # how far the iterator has come cannot be seen: always news
         values = tuple((name, _plain(value)) for name, value in frame.f_locals.items())
         state.append((id(frame.f_code), frame.f_lasti, values))
         frame = frame.f_back
-        if frame is not None and frame.f_globals.get("__name__", "").startswith("pytest_concur"):
-            break
     return tuple(state)
 
 
@@ -67,7 +72,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, _PLAIN):
         return value
     if isinstance(value, list | tuple | set | frozenset | dict):
-        items = value.items() if isinstance(value, dict) else value
+        items = (each for pair in value.items() for each in pair) if isinstance(value, dict) else iter(value)
         return type(value), tuple(repr(item) if isinstance(item, _PLAIN) else id(item) for item in items)
     if isinstance(value, types.CellType):
         try:
@@ -78,7 +83,17 @@ def _plain(value: Any) -> Any:
     if isinstance(attributes, dict) and not isinstance(value, type | types.ModuleType):
         shown = list(attributes.items())[:_MOST_ATTRIBUTES]
         return id(value), tuple((n, v if isinstance(v, _PLAIN) else _size(v)) for n, v in shown)
-    return id(value), _size(value)
+    return type(value), _size(value)
+
+
+def _is_iterating(frame: types.FrameType) -> bool:
+    """Whether the frame stands inside a ``for`` loop."""
+    return any(start <= frame.f_lasti < end for start, end in _for_loops(frame.f_code))
+
+
+@cache
+def _for_loops(code: types.CodeType) -> tuple[tuple[int, int], ...]:
+    return tuple((each.offset, each.argval) for each in dis.get_instructions(code) if each.opname == "FOR_ITER")
 
 
 def _size(value: Any) -> Any:

@@ -5,40 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import types
-from dataclasses import dataclass
 
 from pytest_concur.engine.task import Task
+from pytest_concur.model.waiting import Place, Waiting
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _LIBRARY_MODULES = ("threading", "queue", "concurrent.futures", "contextlib", "logging", "_weakrefset", "functools")
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A line that a task stood at."""
-
-    file: str
-    line: int
-    function: str
-
-    def __str__(self) -> str:
-        return f"{os.path.basename(self.file)}:{self.line}"
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A task that waits, as it stood when its run got stuck."""
-
-    task: str
-    what: str
-    """What it waits for, in words."""
-
-    holder: str | None
-    """The one task that must act before it can go on; ``None`` if it waits for an event that anybody might cause."""
-
-    place: Place
-    taken_at: Place | None
-    """Where the holder took what this task waits for, if that is known."""
 
 
 def site_of(frame: types.FrameType | None) -> str:

@@ -6,14 +6,13 @@ it was given: code that is swapped in behaves as written.
 
 from __future__ import annotations
 
+import _thread
 import os
 import threading
 import time
 import types
 from collections.abc import Callable
 from typing import Any
-
-import _thread
 
 from pytest_concur.engine.blocking import (
     HANDLE,
@@ -27,11 +26,11 @@ from pytest_concur.engine.blocking import (
     QuietLock,
 )
 from pytest_concur.engine.execution import Execution
-from pytest_concur.engine.task import Task
 from pytest_concur.errors import ConcurrencyUsageError, TaskAborted
 from pytest_concur.instrument.countdown import CAPACITY, Countdown
 
 _get_ident = _thread.get_ident
+_start_joinable_thread: Any = getattr(_thread, "start_joinable_thread", None)  # CPython 3.13+
 _METHODS = {type(len), type(SIMPLE_QUEUE().get)}  # of built-in functions, and of methods bound to a built-in object
 _UNBOUND = type(list.append)
 _QUIET = {"acquire": "quiet_acquire", "release": "quiet_release"}
@@ -238,7 +237,7 @@ class Hooks:
         """CPython 3.13: the handle must belong to the OS thread, so that one is started here and carries the task."""
         execution = self.mine()
         if execution is None:
-            return _thread.start_joinable_thread(function, handle=handle, daemon=daemon)
+            return _start_joinable_thread(function, handle=handle, daemon=daemon)
         thread = getattr(function, "__self__", None)
         name = thread_name(thread) if isinstance(thread, threading.Thread) else _function_name(function)
         task = execution.spawn(name, function, daemon=daemon, handle=handle)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import _thread
 from collections.abc import Callable
 from typing import Any, Protocol
-
-import _thread
 
 
 class Resource(Protocol):
@@ -27,9 +26,27 @@ class Task:
     """One flow of control of a run. The test's own body is task 0."""
 
     __slots__ = (
-        "baton", "children", "daemon", "deadline_ns", "exception", "function", "has_ended", "has_started", "id",
-        "ident", "is_external", "is_unhandled", "name", "raised", "result", "sentinel", "thread", "timed_out",
-        "waiters", "waiting_for", "boots",
+        "baton",
+        "boots",
+        "children",
+        "daemon",
+        "deadline_ns",
+        "exception",
+        "function",
+        "has_ended",
+        "has_started",
+        "id",
+        "ident",
+        "is_external",
+        "is_unhandled",
+        "name",
+        "raised",
+        "result",
+        "sentinel",
+        "thread",
+        "timed_out",
+        "waiters",
+        "waiting_for",
     )  # fmt: skip
 
     def __init__(self, number: int, name: str, function: Callable[[], Any], *, daemon: bool = False) -> None:

@@ -8,14 +8,13 @@ watchdog sees ever becomes a deadlock.
 
 from __future__ import annotations
 
+import _thread
 import ctypes
 import signal
 import sys
 import threading
 import time
 from typing import Any
-
-import _thread
 
 from pytest_concur.engine import carrier
 from pytest_concur.engine.execution import Execution
@@ -101,8 +100,8 @@ class Watchdog:
             self._interrupt_main(execution)
 
     def _end_computation(self, execution: Execution, ident: int, frame: Any) -> None:
-        seconds = f"{self._limit_s:g}"
-        execution.give_up(f"no scheduling point for {seconds} s: endless loop or long computation", str(place_of(frame)))
+        what = f"no scheduling point for {self._limit_s:g} s: endless loop or long computation"
+        execution.give_up(what, str(place_of(frame)))
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(TaskAborted))
         self._progress_at = time.monotonic()
 

@@ -86,7 +86,7 @@ def _location(kind: str, name: str, values: tuple[Any, ...], file: str) -> tuple
 def _value(kind: str, name: str, writes: bool, values: tuple[Any, ...]) -> str | None:
     """Return the value about to be written or read, if that is cheap and harmless to tell."""
     if writes:
-        new = values[-1] if kind in ("attribute", "item", "global") and len(values) > 1 or kind == "global" else None
+        new = values[-1] if (kind in ("attribute", "item", "global") and len(values) > 1) or kind == "global" else None
         is_store = (kind == "attribute" and len(values) == 2) or (kind == "item" and len(values) == 3)
         return _short(new) if is_store and isinstance(new, _PLAIN) else None
     owner = values[0] if values else None

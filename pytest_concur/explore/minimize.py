@@ -87,14 +87,10 @@ def _candidates(schedule: Schedule) -> Iterator[Schedule]:
         if segment.points is None or segment.points == 0:
             continue
         for fewer in {0, segment.points // 2, segment.points - 1}:
-            yield Schedule(
-                (*segments[:place], Segment(segment.task, fewer), *segments[place + 1 :]), schedule.choices
-            )
+            yield Schedule((*segments[:place], Segment(segment.task, fewer), *segments[place + 1 :]), schedule.choices)
 
 
-def _with_points_moved(
-    rest: tuple[Segment, ...], start: int, dropped: tuple[Segment, ...]
-) -> tuple[Segment, ...]:
+def _with_points_moved(rest: tuple[Segment, ...], start: int, dropped: tuple[Segment, ...]) -> tuple[Segment, ...]:
     """Give the points of dropped segments to the nearest earlier segment of the same task, or the nearest later one."""
     result = list(rest)
     for lost in dropped:

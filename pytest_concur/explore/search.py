@@ -5,14 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from pytest_concur.errors import NondeterminismFound
 from pytest_concur.explore import sequential
+from pytest_concur.explore.focus import FOCUS_FROM, focus, is_worth_focusing
 from pytest_concur.explore.minimize import MOST_RUNS, minimize
 from pytest_concur.explore.sequential import Reference
 from pytest_concur.explore.trial import Failure, Laboratory, Trial
-from pytest_concur.explore.focus import FOCUS_FROM, focus, is_worth_focusing
 from pytest_concur.instrument.interpreter import HAS_MONITORING
 from pytest_concur.instrument.patch import Mode
 from pytest_concur.model.outcome import without
@@ -98,9 +99,8 @@ def explore(
         if index and time.perf_counter() - start > budget.seconds:
             break
         if index < len(remembered):
-            replayed = remembered[index]
-            trial = lab.run(lambda replayed=replayed: Replay(replayed.schedule), mode=lab.mode(is_focused=replayed.is_focused))  # type: ignore[misc]
-            is_focused = replayed.is_focused
+            trial = lab.run(partial(Replay, remembered[index].schedule))
+            is_focused = False
         else:
             number = index - len(remembered)
             if number == FOCUS_FROM and is_worth_focusing(lab, longest):
@@ -108,7 +108,7 @@ def explore(
                 has_focus = True
             is_focused = has_focus and number % 4 >= 2
             mode = lab.mode(is_focused=is_focused)
-            trial = lab.run(lambda number=number: strategy.scheduler(number), mode=mode, discovers=_discovers(index))  # type: ignore[misc]
+            trial = lab.run(partial(strategy.scheduler, number), mode=mode, discovers=_discovers(index))
         explored.schedules += 1
         explored.switches += trial.record.switches
         ends = _take_note(searched, trial)
@@ -121,9 +121,13 @@ def explore(
         failure = trial.failure or _compare(lab, reference, trial, searched)
         if failure is not None:
             searched.found = Found(
-                failure, trial.record.schedule, explored.schedules, is_focused=is_focused, executed=trial.record.executed
+                failure,
+                trial.record.schedule,
+                explored.schedules,
+                is_focused=is_focused,
+                executed=trial.record.executed,
+                leaves_threads=bool(trial.record.stragglers),
             )
-            searched.found.leaves_threads = bool(trial.record.stragglers)
             break
         if trial.record.contested == 0 and not trial.record.choices and trial.record.task_count == 1:
             explored.complete = not searched.uncontrolled and not searched.is_step_limited
@@ -140,7 +144,8 @@ def settle(lab: Laboratory, reference: Reference, found: Found) -> bool:
     in the session that replays the token.
     """
     budget = 0 if found.leaves_threads else MOST_RUNS
-    found.schedule = minimize(found.executed, lambda schedule: _fails_alike(lab, reference, found, schedule), budget=budget)
+    attempt = partial(_fails_alike, lab, reference, found)
+    found.schedule = minimize(found.executed, attempt, budget=budget)
     replays = []
     for number in range(1, MOST_REPLAYS + 1):
         failure, trial = replay(lab, reference, found.schedule, is_focused=found.is_focused)
@@ -166,7 +171,7 @@ def ask_gil(lab: Laboratory, reference: Reference, found: Found, make_strategy: 
     for index in range(GIL_SCHEDULES):
         if time.perf_counter() - start > GIL_SECONDS:
             break
-        trial = lab.run(lambda index=index: strategy.scheduler(index), mode=Mode(granularity="gil"), discovers=False)  # type: ignore[misc]
+        trial = lab.run(partial(strategy.scheduler, index), mode=Mode(granularity="gil"), discovers=False)
         strategy.learn(trial.record.contested)
         failure = trial.failure or _strange(lab, reference, trial)
         if failure is not None and failure.kind == found.failure.kind:

@@ -16,21 +16,15 @@ from typing import Any
 
 from pytest_concur.engine.clock import VirtualClock
 from pytest_concur.engine.execution import Execution, Record
-from pytest_concur.engine.frames import Place
 from pytest_concur.engine.hooks import Hooks, Observer
-from pytest_concur.errors import (
-    ConcurrencyFailure,
-    DeadlockFound,
-    LivelockFound,
-    ThreadLeakFound,
-)
-from pytest_concur.explore.deadlock import describe_stuck
+from pytest_concur.errors import DeadlockFound, LivelockFound, ThreadLeakFound
 from pytest_concur.instrument.patch import Mode, Patch
 from pytest_concur.instrument.points import Granularity
 from pytest_concur.instrument.rewrite import Flavour
 from pytest_concur.model.outcome import comparable
 from pytest_concur.model.turn import Scheduler
 from pytest_concur.model.verdict import Kind
+from pytest_concur.model.waiting import Place, describe_stuck
 from pytest_concur.strategies.sequential import Sequential
 
 MOST_REPEATS = 25
@@ -138,9 +132,10 @@ class Laboratory:
         self._hooks.observer = observer
         if discovers:
             self.patch.discovery.start()
+        trial: Trial | None = None
         try:
-            for number in range(MOST_REPEATS):
-                if number and trial.failure is not None:
+            for _ in range(MOST_REPEATS):
+                if trial is not None and trial.failure is not None:
                     self.cleanse()
                 on_attempt()
                 trial = self._attempt(make_scheduler(), is_recording, sleeps_through)
@@ -149,6 +144,7 @@ class Laboratory:
                 gc.collect(0)  # so that the next run does not see what this one left in cycles
                 if not self.patch.absorb(freeze_names=freeze_names):
                     break
+            assert trial is not None, "at least one attempt is made"
             return trial
         finally:
             self._hooks.observer = None
@@ -295,8 +291,3 @@ def _same_start() -> Iterator[None]:
         threading._counter = names  # type: ignore[attr-defined]
         if pool is not None:
             pool.ThreadPoolExecutor._counter = pools
-
-
-def is_own(error: BaseException) -> bool:
-    """Whether the exception was made by us to stand for a finding."""
-    return isinstance(error, ConcurrencyFailure)

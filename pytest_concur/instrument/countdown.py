@@ -6,6 +6,8 @@ that is no decision costs one C call, and arming it for the next decision anothe
 
 from __future__ import annotations
 
+from typing import Any
+
 CAPACITY = 1 << 16
 """Most points that can be armed at once; who wants more asks again."""
 
@@ -16,12 +18,12 @@ class Countdown:
     """One countdown, shared by all rewritten code of the process: only one task runs at a time."""
 
     def __init__(self) -> None:
-        self._iterator = iter([None] * CAPACITY + [True] * _SPARE_HITS)
-        self.tick = self._iterator.__next__
+        iterator: Any = iter([None] * CAPACITY + [True] * _SPARE_HITS)
+        self.tick = iterator.__next__
         """Returns ``None`` while points are left, then ``True`` until armed again."""
 
-        self._move = self._iterator.__setstate__
-        self._remaining = self._iterator.__length_hint__
+        self._move = iterator.__setstate__
+        self._remaining = iterator.__length_hint__
         self._armed = 0
 
     def arm(self, points: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Callable
+from typing import Any, cast
 
 from pytest_concur.instrument import interpreter
 
@@ -35,7 +36,7 @@ class Discovery:
         if not interpreter.HAS_MONITORING:
             sys.setprofile(self._on_profile)
             return
-        monitoring = sys.monitoring
+        monitoring = cast(Any, sys).monitoring
         for tool in (4, 3):  # the ids that PEP 669 leaves to anybody
             if monitoring.get_tool(tool) is None:
                 monitoring.use_tool_id(tool, "pytest-concur")
@@ -59,7 +60,7 @@ class Discovery:
         if self._tool is None:
             sys.setprofile(None)
             return
-        monitoring = sys.monitoring
+        monitoring = cast(Any, sys).monitoring
         monitoring.set_events(self._tool, 0)
         monitoring.register_callback(self._tool, monitoring.events.PY_START, None)
         monitoring.free_tool_id(self._tool)
@@ -73,7 +74,7 @@ class Discovery:
     def _on_start(self, code: types.CodeType, offset: int) -> object:
         if id(code) not in self.seen and self._wanted(code):
             self.seen[id(code)] = code
-        return sys.monitoring.DISABLE
+        return cast(Any, sys).monitoring.DISABLE
 
     def _on_profile(self, frame: types.FrameType, event: str, argument: object) -> None:
         if event == "call":

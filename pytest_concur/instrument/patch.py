@@ -7,6 +7,7 @@ of a run that counts is instrumented, whatever ran before it.
 
 from __future__ import annotations
 
+import _thread
 import dis
 import os
 import queue
@@ -14,8 +15,6 @@ import time
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-
-import _thread
 
 from pytest_concur.instrument.cache import CodeCache
 from pytest_concur.instrument.discovery import Discovery

@@ -90,9 +90,21 @@ def find_points(
     return points
 
 
+def loop_guards(instructions: Sequence[object], points: dict[int, Point], muted: set[int]) -> set[int]:
+    """Return muted points to keep all the same, one in each loop that would have none left: it may be a spin loop."""
+    guards: set[int] = set()
+    labels = {id(each): index for index, each in enumerate(instructions) if isinstance(each, Label)}
+    for end, instr in enumerate(instructions):
+        start = labels.get(id(getattr(instr, "arg", None)), end)
+        inside = [index for index in points if start < index < end]
+        if start < end and inside and all(index in muted and index not in guards for index in inside):
+            guards.add(inside[0])
+    return guards
+
+
 def _poll(instr: Instr) -> Point | None:
     """Where the evaluation loop itself may hand the GIL over: function start, after ``yield``, backward jump."""
-    if instr.name == "RESUME" and int(instr.arg) & 3 in interpreter.POLLING_RESUMES:  # type: ignore[call-overload]
+    if instr.name == "RESUME" and isinstance(instr.arg, int) and instr.arg & 3 in interpreter.POLLING_RESUMES:
         return Point("resume")
     if instr.name == "JUMP_BACKWARD":
         return Point("jump")

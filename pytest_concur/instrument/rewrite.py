@@ -18,7 +18,7 @@ from typing import Any, Literal
 from bytecode import Bytecode, Instr, Label
 
 from pytest_concur.instrument import interpreter
-from pytest_concur.instrument.points import Granularity, Point, find_points
+from pytest_concur.instrument.points import Granularity, Point, find_points, loop_guards
 from pytest_concur.instrument.written import WrittenNames
 
 MOST_PUSHED = 8
@@ -71,18 +71,23 @@ def rewrite(code: types.CodeType, recipe: Recipe) -> types.CodeType:
         is_generator = bool(code.co_flags & (0x20 | 0x200))  # CO_GENERATOR, CO_ASYNC_GENERATOR
         points = find_points(instructions, recipe.granularity, recipe.written, is_generator=is_generator)
     key = code_key(code)
+    if recipe.muted:
+        muted = {index for index in points if (key, index) in recipe.muted}
+        silent = muted - loop_guards(instructions, points, muted)
+        points = {index: point for index, point in points.items() if index not in silent}
     out: list[Any] = []
     for index, instr in enumerate(instructions):
         site = key, index
-        point = points.get(index) if site not in recipe.muted else None
+        point = points.get(index)
+        location = getattr(instr, "location", None)
         if point is not None and point.kind != "resume":
-            out += _point(point, site, recipe, instr.location)
+            out += _point(point, site, recipe, location)
         if isinstance(instr, Instr) and not _is_kept(instructions, index):
             out += _instruction(instr, recipe)
         else:
             out.append(instr)
         if point is not None and point.kind == "resume":
-            out += _point(point, site, recipe, instr.location)
+            out += _point(point, site, recipe, location)
     instructions[:] = out
     # what is inserted leaves the stack as it found it: the depths are the original's, and need not be found out
     rewritten = instructions.to_code(

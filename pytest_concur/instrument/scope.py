@@ -15,10 +15,10 @@ Owner = Literal["user", "library"]
 
 LIBRARY = (
     "threading", "queue", "concurrent.futures", "logging", "contextlib", "functools", "multiprocessing.pool",
-    "multiprocessing.dummy", "multiprocessing.popen_fork", "multiprocessing.synchronize", "asyncio.threads", "asyncio.runners",
-    "asyncio.base_events", "asyncio.locks", "sched", "socketserver", "random", "secrets", "uuid",
+    "multiprocessing.dummy", "multiprocessing.popen_fork", "multiprocessing.synchronize", "asyncio.threads",
+    "asyncio.runners", "asyncio.base_events", "asyncio.locks", "sched", "socketserver", "random", "secrets", "uuid",
 )  # fmt: skip
-"""Standard modules whose blocking, and whose chance, is intercepted. Their own shared accesses are trusted and get no points."""
+"""Standard modules whose blocking and whose chance are intercepted. Their own accesses are trusted: no points."""
 
 _STDLIB = sysconfig.get_paths()["stdlib"] + "/"
 _LIBRARY_PATHS = tuple(name.replace(".", "/") for name in LIBRARY)

@@ -10,7 +10,7 @@ import dis
 import types
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 _STORES = {
     dis.opmap[name]: kind
@@ -35,9 +35,7 @@ class WrittenNames:
     cells: frozenset[str] = frozenset()
 
     def __or__(self, other: WrittenNames) -> WrittenNames:
-        return WrittenNames(
-            self.attributes | other.attributes, self.globals | other.globals, self.cells | other.cells
-        )
+        return WrittenNames(self.attributes | other.attributes, self.globals | other.globals, self.cells | other.cells)
 
     def relevant_to(self, code: types.CodeType) -> tuple[str, ...]:
         """The part of these names that can matter for ``code`` and the code nested in it, in a stable order."""
@@ -68,7 +66,7 @@ def names_written(codes: Iterable[types.CodeType]) -> WrittenNames:
     return result
 
 
-@lru_cache(maxsize=None)
+@cache
 def _written_by(code: types.CodeType) -> WrittenNames:
     attributes: set[str] = set()
     globals_: set[str] = set()
@@ -84,7 +82,7 @@ def _written_by(code: types.CodeType) -> WrittenNames:
             globals_.add(name)  # ``module.NAME = ...`` writes a global of that module
         elif opcode in (_STORE_DEREF, _DELETE_DEREF):
             name = _cell_name(code, _argument(raw, place))
-            follows_loop = place >= 2 and raw[place - 2] == _FOR_ITER or place >= 4 and raw[place - 4] == _FOR_ITER
+            follows_loop = (place >= 2 and raw[place - 2] == _FOR_ITER) or (place >= 4 and raw[place - 4] == _FOR_ITER)
             if name in code.co_freevars or name in stored_once or name in code.co_varnames or follows_loop:
                 cells.add(name)  # bound again after its first value: others can see both
             stored_once.add(name)

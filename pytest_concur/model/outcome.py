@@ -31,7 +31,7 @@ def comparable(value: Any) -> Any:
         return value
     if isinstance(value, BaseException):
         return ("exception", type(value).__qualname__, tuple(map(comparable, value.args)))
-    if dataclasses.is_dataclass(value) and not isinstance(value, type) and type(value).__eq__ is not object.__eq__:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type) and _has_own_equality(value):
         names = [field.name for field in dataclasses.fields(value) if field.compare]
         return (type(value).__qualname__, *((name, comparable(getattr(value, name, LEFT_OUT))) for name in names))
     if isinstance(value, Mapping):
@@ -50,14 +50,15 @@ def comparable(value: Any) -> Any:
 
 def _other(value: Any) -> Any:
     """A value of a foreign type: its ``__eq__`` says that it compares by value, its ``repr`` then stands for it."""
-    if type(value).__eq__ is object.__eq__ or type(value).__repr__ is object.__repr__:
+    kind: Any = type(value)
+    if kind.__eq__ is object.__eq__ or kind.__repr__ is object.__repr__:
         return LEFT_OUT
     text = repr(value)
     return LEFT_OUT if " at 0x" in text else ("value", type(value).__qualname__, text)
 
 
 def without(outcome: Any, other: Any) -> Any:
-    """Return ``outcome`` with :data:`LEFT_OUT` wherever it differs from ``other``, a second run of the same schedule."""
+    """Return ``outcome`` with :data:`LEFT_OUT` where it differs from ``other``, a second run of that schedule."""
     if isinstance(outcome, tuple) and isinstance(other, tuple) and len(outcome) == len(other):
         return tuple(without(mine, its) for mine, its in zip(outcome, other, strict=True))
     return outcome if outcome == other else LEFT_OUT
@@ -70,3 +71,8 @@ def matches(outcome: Any, pattern: Any) -> bool:
     if isinstance(outcome, tuple) and isinstance(pattern, tuple):
         return len(outcome) == len(pattern) and all(map(matches, outcome, pattern))
     return bool(outcome == pattern)
+
+
+def _has_own_equality(value: Any) -> bool:
+    kind: Any = type(value)
+    return kind.__eq__ is not object.__eq__

@@ -11,9 +11,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pytest_concur.engine.frames import Place, Waiting
-from pytest_concur.explore.deadlock import stuck_lines
 from pytest_concur.model.trace import Intrusion, ScheduleTrace, Step, intrusions
+from pytest_concur.model.waiting import Place, Waiting, stuck_lines
 
 WIDTH = 46
 """Characters of a column."""

@@ -15,7 +15,7 @@ class Progress:
 
     def __init__(self, config: Any) -> None:
         reporter = config.pluginmanager.getplugin("terminalreporter")
-        self._writer = getattr(reporter, "_tw", None)
+        self._writer: Any = getattr(reporter, "_tw", None)
         self._is_on = bool(getattr(self._writer, "hasmarkup", False)) and sys.__stdout__ is not None
         self._capture = config.pluginmanager.getplugin("capturemanager")
         self._shown_at = 0.0

@@ -41,7 +41,7 @@ class FreshFixtures:
         item = self._item
         if not self._is_needed:
             return call(self._arguments())
-        folder: Path | None = None
+        folder: object = None
         try:
             if self._is_method:  # each run gets an instance of its own
                 for name in ("_instance", "_obj"):

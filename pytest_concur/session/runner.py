@@ -35,6 +35,8 @@ from pytest_concur.report.failure import FailureReport, render
 from pytest_concur.session.fresh_fixtures import FreshFixtures
 from pytest_concur.strategies import make_strategy
 
+_PASSING = (pytest.skip.Exception, pytest.xfail.Exception, pytest.exit.Exception)
+
 SHARE_OF_TIMEOUT = 0.4
 """Part of a test's own time-out that exploring may use."""
 
@@ -130,7 +132,10 @@ class TestRunner:
             self._around.remember(name, ())
             return
         if not search.settle(lab, reference, found):
-            what = f"schedule {found.index} failed and never again when replayed: something else decides ({found.failure.summary})"
+            what = (
+                f"schedule {found.index} failed ({found.failure.summary}) and never again when replayed: "
+                "something else decides"
+            )
             result.uncontrolled.append(Uncontrolled(what, name))
             return
         if found.schedule.choices and found.failure.kind in ("assertion", "exception"):
@@ -179,7 +184,9 @@ class TestRunner:
         ).encode()
         is_plain = found.is_sequential and failure.kind in ("assertion", "exception")
         kind = "sequential-failure" if is_plain else failure.kind
-        seen, trial = trace(lab, self._around.hooks, found.schedule, sleeps_through=found.index == 0, is_focused=found.is_focused)
+        seen, trial = trace(
+            lab, self._around.hooks, found.schedule, sleeps_through=found.index == 0, is_focused=found.is_focused
+        )
         report = FailureReport(
             nodeid=self._item.nodeid,
             kind=kind,
@@ -236,6 +243,7 @@ class TestRunner:
             return function(**arguments)
         concur = Concur(self._around.hooks, self._around.outcomes)
         concur.run(*[lambda: function(**arguments)] * threads, names=[f"thread {i + 1}" for i in range(threads)])
+        return None
 
     def _settings(self) -> Settings:
         options, around = self._options, self._around
@@ -252,7 +260,7 @@ class TestRunner:
             granularity=options.granularity,
             explores_timeouts=options.timeouts == "explore",
             compares_outcomes=options.outcome == "serial",
-            is_passing=lambda error: isinstance(error, pytest.skip.Exception | pytest.xfail.Exception | pytest.exit.Exception),
+            is_passing=lambda error: isinstance(error, _PASSING),
             is_assertion=lambda error: isinstance(error, AssertionError | pytest.fail.Exception),
             foreign_threads=foreign,
         )
@@ -292,7 +300,8 @@ class TestRunner:
         try:
             token = decode(text)
         except TokenError as error:
-            return f"{text!r} is no replay token: {error}\n  copy the whole token from the last line of the failure report"
+            remedy = "copy the whole token from the last line of the failure report"
+            return f"{text!r} is no replay token: {error}\n  {remedy}"
         if token.test != digest(self._item.nodeid):
             return (
                 "the token is of another test: diverged before the first step\n"

@@ -6,6 +6,7 @@ are pure: they import only ``model``, know no threads and no clock, and run on a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 from typing import Protocol
 
@@ -79,9 +80,7 @@ class _Seeds:
         return self._rng
 
 
-STRATEGIES = {"auto": Portfolio, "random": RandomStrategy, "pct": PCTStrategy}
-PLANNED = ("pos", "urw", "surw", "dpor", "bounded")
-"""Names of the contract whose strategies do not exist yet; asking for one is refused."""
+STRATEGIES: dict[str, Callable[[int], Strategy]] = {"auto": Portfolio, "random": RandomStrategy, "pct": PCTStrategy}
 
 
 def make_strategy(name: str, seed: int) -> Strategy:

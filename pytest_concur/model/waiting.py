@@ -1,12 +1,58 @@
-"""Say in words why nobody can go on: a cycle of holders, or waits for a signal that will never come."""
+"""Tasks that wait: for each other in a cycle, or for a signal that will never come."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from pytest_concur.engine.execution import cycle_in
-from pytest_concur.engine.frames import Waiting
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line that a task stood at."""
+
+    file: str
+    line: int
+    function: str
+
+    def __str__(self) -> str:
+        return f"{os.path.basename(self.file)}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A task that waits, as it stood when its run got stuck."""
+
+    task: str
+    what: str
+    """What it waits for, in words."""
+
+    holder: str | None
+    """The one task that must act before it can go on; ``None`` if it waits for an event that anybody might cause."""
+
+    place: Place
+    taken_at: Place | None
+    """Where the holder took what this task waits for, if that is known."""
+
+
+def has_cycle(waiting: Sequence[Waiting]) -> bool:
+    """Whether some of these tasks wait for each other, or one for itself."""
+    return bool(cycle_in(waiting))
+
+
+def cycle_in(waiting: Sequence[Waiting]) -> list[Waiting]:
+    """Return tasks each of which waits for what the next one holds, the last one for the first; empty if none do."""
+    by_task = {each.task: each for each in waiting}
+    for start in waiting:
+        path: list[Waiting] = []
+        each: Waiting | None = start
+        while each is not None and each not in path:
+            path.append(each)
+            each = by_task.get(each.holder) if each.holder else None
+        if each is not None:
+            return path[path.index(each) :]
+    return []
 
 
 def describe_stuck(waiting: Sequence[Waiting]) -> tuple[str, tuple[Any, ...]]:
