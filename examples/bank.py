@@ -22,9 +22,10 @@ def transfer_unlocked(source: Account, target: Account, amount: int) -> None:
 
 def transfer_nested(source: Account, target: Account, amount: int) -> None:
     """Keeps the money, and stops for ever when two transfers go opposite ways."""
-    with source.lock, target.lock:
-        source.balance -= amount
-        target.balance += amount
+    with source.lock:  # noqa: SIM117 - two steps, and between them lies the bug
+        with target.lock:
+            source.balance -= amount
+            target.balance += amount
 
 
 def transfer_ordered(source: Account, target: Account, amount: int) -> None:

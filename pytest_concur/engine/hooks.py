@@ -86,6 +86,7 @@ class Hooks:
             "context": self.context,
             "quiet_context": self.quiet_context,
             "signal": self.signal,
+            "in_order": self.in_order,
             "thread_begins": self.thread_begins,
             "thread_failed": self.thread_failed,
             "started_already": self.started_already,
@@ -173,6 +174,14 @@ class Hooks:
     def started_already(self, wait: Any) -> Any:
         """``Thread.start`` is about to wait for its thread, which has been waited for."""
         return wait if self.mine() is None else _nothing
+
+    def in_order(self, threads: Any) -> Any:
+        """A pool is about to join its threads, a set: in order of creation, since that of a set is chance."""
+        execution = self.mine()
+        if execution is None:
+            return threads
+        ours = [task.thread for task in execution.tasks if task.thread in threads]
+        return ours + [thread for thread in threads if thread not in ours]
 
     # ---- counterparts ----
 

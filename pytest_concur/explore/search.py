@@ -232,8 +232,9 @@ def _run_twice(lab: Laboratory, reference: Reference, strategy: Strategy, first:
     if first.record.segments != second.record.segments or first.record.choices != second.record.choices:
         pairs = zip(first.record.segments, second.record.segments, strict=False)
         step = next((i for i, (a, b) in enumerate(pairs, 1) if a != b), len(second.record.segments))
-        searched.uncontrolled.append(
-            ("nondeterminism outside scheduling", f"two runs of one schedule differ from their step {step} on")
+        searched.notes.append(
+            f"nondeterminism outside scheduling: two runs of one schedule differ from their step {step} on "
+            "(chance that is not seeded, or the order of a set of objects?); replays may not be exact"
         )
     elif first.outcome != second.outcome and first.outcome is not None and second.outcome is not None:
         masked = without(first.outcome, second.outcome)

@@ -29,12 +29,15 @@ _BEFORE_WITH = dis.opmap.get("BEFORE_WITH", -1)
 _QUEUE_NAMES = frozenset({"get", "put", "get_nowait", "put_nowait"})
 _BLOCKING_NAMES = INTERCEPTED_METHODS - _QUEUE_NAMES - {"time"}
 
-_THREAD_ROLES: Mapping[str, Mapping[str, str]] = {
-    "Thread._bootstrap_inner": {"run": "thread_begins", "_invoke_excepthook": "thread_failed"},
-    "Thread.start": {"wait": "started_already"},
-    "Condition.wait": {"acquire": "signal"},
-    "Thread._set_tstate_lock": {"_set_sentinel": "substitute"},
+_ROLES: Mapping[tuple[str, str], Mapping[str, str]] = {
+    ("threading", "Thread._bootstrap_inner"): {"run": "thread_begins", "_invoke_excepthook": "thread_failed"},
+    ("threading", "Thread.start"): {"wait": "started_already"},
+    ("threading", "Condition.wait"): {"acquire": "signal"},
+    ("threading", "Thread._set_tstate_lock"): {"_set_sentinel": "substitute"},
+    ("concurrent.futures.thread", "ThreadPoolExecutor.shutdown"): {"_threads": "in_order"},
 }
+"""Hooks of their own: module and function -> name loaded -> role."""
+
 _THREAD_METHODS = INTERCEPTED_METHODS | {"join", "is_done"}
 
 
@@ -200,7 +203,7 @@ class Patch:
             has_points=False,
             globals_intercepted=intercepted,
             methods_intercepted=_THREAD_METHODS if is_thread else INTERCEPTED_METHODS,
-            roles=_THREAD_ROLES.get(name, {}) if is_thread else {},
+            roles=_ROLES.get((unit.module, name), {}),
             is_quiet=is_thread and _is_bookkeeping(name),
         )
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pytest_concur.model.trace import Intrusion, ScheduleTrace, Step, intrusions
 from pytest_concur.model.waiting import Place, Waiting, stuck_lines
 
-WIDTH = 46
+WIDTH = 40
 """Characters of a column."""
 
 MOST_ROWS = 40
@@ -62,7 +62,7 @@ def _head(report: FailureReport) -> str:
 def _steps(report: FailureReport) -> str:
     if report.is_sequential and report.kind == "sequential-failure":
         return ""
-    rows, omitted = _rows(report.trace)
+    rows, omitted = _rows(report.trace, is_stuck=bool(report.waiting))
     if not rows:
         return ""
     tasks = sorted({row.task for row in rows})
@@ -78,8 +78,11 @@ def _steps(report: FailureReport) -> str:
     return "\n".join(lines)
 
 
-def _rows(trace: ScheduleTrace) -> tuple[list[_Row], int]:
-    """Keep the steps on places that several tasks use, one of them writing; a line once where it stands in a row."""
+def _rows(trace: ScheduleTrace, *, is_stuck: bool) -> tuple[list[_Row], int]:
+    """Keep the steps on places that several tasks use, one of them writing; a line once where it stands in a row.
+
+    Where there are none, all steps of tasks, unless the tasks are stuck: then the waits say it all.
+    """
     start = next((place for place, step in enumerate(trace.steps) if step.task), 0)  # before that nothing can race
     users: dict[object, set[int]] = {}
     written = set()
@@ -88,7 +91,7 @@ def _rows(trace: ScheduleTrace) -> tuple[list[_Row], int]:
         if step.writes:
             written.add(step.location)
     kept = [step for step in trace.steps[start:] if len(users[step.location]) > 1 and step.location in written]
-    if not kept:
+    if not kept and not is_stuck:
         kept = [step for step in trace.steps if step.task]
     rows: list[_Row] = []
     last: tuple[int, str] | None = None
