@@ -392,6 +392,7 @@ class Execution:
         """Whether code that is not instrumented has freed what a task waits for: then it may try again."""
         for lock in list(self.locks.values()):
             if lock.waiters and lock.is_worth_a_try():
+                self.record.uncontrolled.append((f"{lock.describe()} was released outside control", "another thread"))
                 for task in lock.waiters:
                     if task.id not in self._enabled:
                         self._add_enabled(task)
@@ -686,6 +687,15 @@ class Execution:
     def _idle(self) -> None:
         self.is_idle = True
         self.current_ident = None
+
+    @property
+    def has_externals(self) -> bool:
+        """Whether a task runs or blocks outside control."""
+        return bool(self._externals)
+
+    def stuck_on(self) -> list[Resource]:
+        """What the blocked tasks wait for."""
+        return [task.waiting_for for task in self.tasks if task.waiting_for is not None]
 
     def give_up(self, what: str, where: str) -> None:
         """The watchdog's last resort: end the run without a verdict."""

@@ -32,6 +32,9 @@ KNOWN_PATIENCE_S = 0.03
 BUSY_LIMIT_S = 20.0
 """How long a run may go without a scheduling point before it is given up."""
 
+FOREIGN_PATIENCE_S = 2.0
+"""How long tasks that are all blocked wait for a thread that was started outside the run."""
+
 _RESCUE = getattr(signal, "SIGUSR2", None)
 _DEBUGGERS = ("pdb", "bdb", "cmd", "IPython", "pydevd", "_pydevd_bundle", "debugpy")
 
@@ -95,8 +98,12 @@ class Watchdog:
 
     def _look_while_idle(self, execution: Execution, now: float) -> None:
         execution.pick_somebody()
-        if execution.is_idle and now - self._progress_at > self._limit_s:
-            execution.give_up("all tasks blocked, waiting for something outside control", "?")
+        limit = self._limit_s if execution.has_externals else min(FOREIGN_PATIENCE_S, self._limit_s)
+        if execution.is_idle and now - self._progress_at > limit:
+            execution.give_up(
+                "all tasks blocked; only a thread outside control could wake them",
+                ", ".join(each.describe() for each in execution.stuck_on()),
+            )
             self._interrupt_main(execution)
 
     def _end_computation(self, execution: Execution, ident: int, frame: Any) -> None:

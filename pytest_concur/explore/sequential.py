@@ -45,6 +45,8 @@ class Reference:
     is_step_limited: bool = False
     uncontrolled: list[tuple[str, str]] = field(default_factory=list)
     result: Any = None
+    is_exhausted: bool = False
+    """There is no use in running the body again."""
 
     def knows(self, outcome: Any) -> bool:
         return any(matches(outcome, each) for each in self.outcomes)
@@ -59,6 +61,7 @@ def establish(lab: Laboratory) -> Reference:
     reference.task_count, reference.result = first.record.task_count, first.result
     again = _run(lab, reference, _in_order(), "the given order, a second time")
     if again is None:
+        _excuse(reference)
         return reference
     if first.outcome != again.outcome:
         reference.is_repeatable = False
@@ -71,6 +74,18 @@ def establish(lab: Laboratory) -> Reference:
         if trial.outcome is not None and not reference.knows(trial.outcome):
             reference.outcomes.append(trial.outcome)
     return reference
+
+
+def _excuse(reference: Reference) -> None:
+    """A run that gets stuck where the same run before did not: the world was not fresh, so nothing is claimed.
+
+    A worker thread that the body starts once and keeps in a global, say, was ended with the run before.
+    """
+    failure = reference.failure
+    if failure is not None and failure.kind in ("deadlock", "livelock", "thread-leak"):
+        reference.uncontrolled.append(("the body cannot be repeated: state outlives a run", failure.summary))
+        reference.failure = reference.failing = None
+        reference.is_exhausted = True
 
 
 def is_sequential_outcome(lab: Laboratory, reference: Reference, outcome: Any) -> bool | None:

@@ -100,6 +100,8 @@ class TestRunner:
             self.result.is_step_limited |= reference.is_step_limited
             if token is not None:
                 self._replay(lab, reference, decode(token))
+            elif reference.is_exhausted:
+                return
             elif reference.failure is not None:
                 self._report(lab, reference, self._sequential_finding(reference))
             else:

@@ -1,0 +1,97 @@
+"""What escapes control never becomes a finding, and never passes quietly."""
+
+from __future__ import annotations
+
+from project import module, run_project
+
+
+def test_worker_kept_in_a_global_is_no_deadlock(pytester):
+    """A daemon thread that the body starts once ends with its run; that the next run waits for it is our doing."""
+    text = module(
+        """
+        jobs, answers = queue.Queue(), queue.Queue()
+        worker = None
+
+        def serve():
+            while True:
+                answers.put(jobs.get() + 1)
+
+        @pytest.mark.concurrency
+        def test_program(concur):
+            global worker
+            if worker is None:
+                worker = threading.Thread(target=serve, daemon=True)
+                worker.start()
+            jobs.put(1)
+            assert answers.get() == 2
+        """
+    )
+
+    test = run_project(pytester, text).test("test_program")
+
+    assert (test.verdict, test.findings) == ("inconclusive", ())
+    assert "cannot be repeated" in str(test.uncontrolled)
+
+
+def test_thread_of_a_wider_fixture_may_wake_a_task(pytester):
+    """Tasks that wait for a thread outside control wait for it in real time; no deadlock is claimed."""
+    text = module(
+        """
+        @pytest.fixture(scope="module")
+        def server():
+            inbox, outbox = queue.Queue(), queue.Queue()
+
+            def serve():
+                while (number := inbox.get()) is not None:
+                    outbox.put(number + 1)
+
+            thread = threading.Thread(target=serve)
+            thread.start()
+            yield inbox, outbox
+            inbox.put(None)
+            thread.join()
+
+        @pytest.mark.concurrency(schedules=20)
+        def test_program(server, concur):
+            inbox, outbox = server
+
+            def ask():
+                inbox.put(1)
+                assert outbox.get() == 2
+
+            concur.run(ask, ask)
+        """
+    )
+
+    test = run_project(pytester, text).test("test_program")
+
+    assert (test.verdict, test.findings) == ("inconclusive", ())
+
+
+def test_blocking_socket_lets_others_run_and_is_reported(pytester):
+    """A task blocked in a socket is waited for, others run meanwhile, and the report names the call."""
+    text = module(
+        """
+        import socket
+
+        @pytest.mark.concurrency(schedules=10)
+        def test_program(concur):
+            here, there = socket.socketpair()
+
+            def receive():
+                assert here.recv(1) == b"x"
+
+            def send():
+                time.sleep(1)
+                there.send(b"x")
+
+            concur.run(receive, send)
+            here.close()
+            there.close()
+        """
+    )
+
+    test = run_project(pytester, text).test("test_program")
+
+    assert (test.verdict, test.findings) == ("inconclusive", ())
+    assert "here.recv" in str(test.uncontrolled)
