@@ -12,6 +12,14 @@ from collections.abc import Set
 import pytest
 from project import HANG_S, UNHURRIED, assert_passes, module, run_project, run_pytest
 
+
+@pytest.fixture(autouse=True)
+def every_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here the neighbours are the subject: their plugins load as usual."""
+    monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+    monkeypatch.delenv("PYTEST_PLUGINS")
+
+
 SIX_TESTS = module(
     """
     def run_adders(concur, guarded, tasks):
