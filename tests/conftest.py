@@ -9,6 +9,6 @@ pytest_plugins = ["pytester"]
 
 @pytest.fixture(autouse=True)
 def only_this_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep other plugins out of the pytest processes that a test starts: importing them takes longer than most tests."""
+    """Keep other plugins out of the pytest processes that tests start: importing them takes longer than most tests."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("PYTEST_PLUGINS", "pytest_concur.plugin")

@@ -156,6 +156,7 @@ class Execution:
         self._fair: RoundRobin | None = None
         self._externals: dict[int, Task] = {}  # by ident: tasks that run or block outside control
         self._is_draining = False
+        self._numbered: dict[int, tuple[int, object]] = {}
         self.is_idle = False
         """Nobody under control can run; something outside may wake somebody."""
 
@@ -692,6 +693,11 @@ class Execution:
     def has_externals(self) -> bool:
         """Whether a task runs or blocks outside control."""
         return bool(self._externals)
+
+    def number_of(self, thing: object) -> int:
+        """Return a number for an object: small, the same in every run, in the order of first asking."""
+        known = self._numbered.setdefault(id(thing), (len(self._numbered), thing))
+        return known[0]
 
     def stuck_on(self) -> list[Resource]:
         """What the blocked tasks wait for."""

@@ -11,7 +11,7 @@ import os
 import threading
 import time
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Set
 from typing import Any
 
 from pytest_concur.engine.blocking import (
@@ -87,6 +87,8 @@ class Hooks:
             "quiet_context": self.quiet_context,
             "signal": self.signal,
             "in_order": self.in_order,
+            "ordered_set": lambda kind: kind if self.mine() is None else OrderedSet,
+            "stable_id": self.stable_id,
             "thread_begins": self.thread_begins,
             "thread_failed": self.thread_failed,
             "started_already": self.started_already,
@@ -182,6 +184,11 @@ class Hooks:
             return threads
         ours = [task.thread for task in execution.tasks if task.thread in threads]
         return ours + [thread for thread in threads if thread not in ours]
+
+    def stable_id(self, identity: Any) -> Any:
+        """Futures are about to be locked in the order of their addresses: in that of their first appearance instead."""
+        execution = self.mine()
+        return identity if execution is None else execution.number_of
 
     # ---- counterparts ----
 
@@ -297,6 +304,24 @@ class Hooks:
                 self.observer(placeholder, values)
 
         return observe
+
+
+class OrderedSet(set[Any]):
+    """A set that is walked in the order of insertion: one of the orders a set may have, and the same in every run."""
+
+    def __init__(self, items: Iterable[Any] = ()) -> None:
+        self._order = dict.fromkeys(items)
+        super().__init__(self._order)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (item for item in list(self._order) if item in self)
+
+    def __sub__(self, other: Set[Any]) -> OrderedSet:
+        return OrderedSet(item for item in self if item not in other)
+
+    def add(self, item: Any) -> None:
+        self._order[item] = None
+        super().add(item)
 
 
 def thread_name(thread: threading.Thread) -> str:

@@ -6,13 +6,14 @@ import gc
 import random
 import sys
 import threading
+import time
 import traceback
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 
 from pytest_concur.engine.clock import VirtualClock
 from pytest_concur.engine.execution import Execution, Record
@@ -26,6 +27,8 @@ from pytest_concur.model.turn import Scheduler
 from pytest_concur.model.verdict import Kind
 from pytest_concur.model.waiting import Place, describe_stuck
 from pytest_concur.strategies.sequential import Sequential
+
+T = TypeVar("T")
 
 MOST_REPEATS = 25
 """Times a run is repeated because it met code that was not instrumented yet."""
@@ -100,6 +103,8 @@ class Laboratory:
         self._clock = VirtualClock.started_now()
         self.settings = settings
         self.runs = 0
+        self.rewriting_s = 0.0
+        """Wall time spent on rewriting code, not on running it."""
 
     def run(
         self,
@@ -128,7 +133,7 @@ class Laboratory:
             observer: Is told of every point; needs the flavour ``observe``.
             on_attempt: Called before each attempt.
         """
-        self.patch.install(mode or Mode(granularity=self.settings.granularity))
+        self._timed(lambda: self.patch.install(mode or Mode(granularity=self.settings.granularity)))
         self._hooks.observer = observer
         if discovers:
             self.patch.discovery.start()
@@ -142,13 +147,20 @@ class Laboratory:
                 if not keeps_error and trial.failure is not None:
                     _let_go(trial.failure.error)
                 gc.collect(0)  # so that the next run does not see what this one left in cycles
-                if not self.patch.absorb(freeze_names=freeze_names):
+                if not self._timed(lambda: self.patch.absorb(freeze_names=freeze_names)):
                     break
             assert trial is not None, "at least one attempt is made"
             return trial
         finally:
             self._hooks.observer = None
             self.patch.discovery.stop()
+
+    def _timed(self, work: Callable[[], T]) -> T:
+        start = time.perf_counter()
+        try:
+            return work()
+        finally:
+            self.rewriting_s += time.perf_counter() - start
 
     def cleanse(self) -> bool:
         """Run the given order once, to leave behind what a passing run leaves; return whether it passed."""

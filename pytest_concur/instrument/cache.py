@@ -17,7 +17,7 @@ from pathlib import Path
 from pytest_concur.instrument.rewrite import Recipe, Site, code_key, rewrite
 from pytest_concur.instrument.written import nested
 
-FORMAT = "11"
+FORMAT = "12"
 """Changes whenever :mod:`pytest_concur.instrument` would write other code for the same recipe."""
 
 MOST_ENTRIES = 20_000
@@ -93,23 +93,18 @@ class CodeCache:
 
 
 def _key(code: types.CodeType, recipe: Recipe) -> str:
-    parts = (
-        marshal.dumps(code),
+    rest = (
         recipe.flavour, recipe.granularity, recipe.has_points, recipe.is_quiet,
         recipe.written.relevant_to(code) if recipe.has_points else (),
         _muted_in(code, recipe),
-        sorted(recipe.globals_intercepted.intersection(code.co_names)) if not _has_nested(code)
-        else sorted(recipe.globals_intercepted),
-        sorted(recipe.methods_intercepted) if len(recipe.methods_intercepted) < 8 else len(recipe.methods_intercepted),
+        sorted(recipe.globals_intercepted),
+        len(recipe.methods_intercepted),
         sorted(recipe.roles.items()),
     )  # fmt: skip
-    return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
+    # version 2 of the format: later ones depend on how often a constant is referred to elsewhere in the process
+    return hashlib.blake2b(marshal.dumps(code, 2) + repr(rest).encode(), digest_size=16).hexdigest()
 
 
 def _muted_in(code: types.CodeType, recipe: Recipe) -> list[Site]:
     keys = {code_key(each) for each in nested(code)} if recipe.muted else set()
     return sorted(site for site in recipe.muted if site[0] in keys)
-
-
-def _has_nested(code: types.CodeType) -> bool:
-    return any(isinstance(constant, types.CodeType) for constant in code.co_consts)

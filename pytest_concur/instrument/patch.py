@@ -35,6 +35,9 @@ _ROLES: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("threading", "Condition.wait"): {"acquire": "signal"},
     ("threading", "Thread._set_tstate_lock"): {"_set_sentinel": "substitute"},
     ("concurrent.futures.thread", "ThreadPoolExecutor.shutdown"): {"_threads": "in_order"},
+    ("concurrent.futures._base", "as_completed"): {"set": "ordered_set"},
+    ("concurrent.futures._base", "wait"): {"set": "ordered_set"},
+    ("concurrent.futures._base", "_AcquireFutures.__init__"): {"id": "stable_id"},
 }
 """Hooks of their own: module and function -> name loaded -> role."""
 
@@ -76,6 +79,9 @@ class Patch:
         self._known: set[int] = set()  # ids of codes that discovery need not report (again)
         self._keep: list[types.CodeType] = []  # keeps the ids in _known from being reused
         self._mode: Mode | None = None
+        self._by_module: dict[str, list[_Unit]] = {}
+        self._names: dict[str, WrittenNames] = {}
+        self._facts: dict[int, _ModuleFacts] = {}
         self._muted: frozenset[Site] = frozenset()
         self._written = WrittenNames()
         self._touched: set[str] = set()
@@ -136,6 +142,8 @@ class Patch:
     def _scan(self) -> None:
         """Find every function in scope, and choose those that may block before anyone has seen them run."""
         import_late_library()
+        self._names.clear()
+        self._facts.clear()  # modules may have been changed since
         mine: dict[int, _Unit] = {}
         swapped = {id(code): self._units[place] for (_, place), code in self._ready.items()}
         for function, owner in functions_in(self._scope):
@@ -153,8 +161,10 @@ class Patch:
                 unit = mine[id(code)] = _Unit(code, owner, module, [], function.__globals__)
             unit.functions.append(function)
         self._units.update(mine)
+        for unit in mine.values():
+            self._by_module.setdefault(unit.module, []).append(unit)
         for place, unit in mine.items():
-            if unit.module == self._test_module or _may_block(unit):
+            if unit.module == self._test_module or _may_block(unit, self._facts_of(unit)):
                 self._chosen[place] = unit
                 self._note_known(unit.code)
                 if self._mode is not None:
@@ -166,8 +176,9 @@ class Patch:
         if not new:
             return
         self._touched |= new
-        codes = [unit.code for unit in self._units.values() if unit.module in new and unit.owner == "user"]
-        written = self._written | names_written(codes)
+        written = self._written
+        for module in sorted(new):
+            written = written | self._names_of(module)
         if written != self._written:
             self._written = written
             self._ready = {key: code for key, code in self._ready.items() if self._units[key[1]].owner == "library"}
@@ -189,12 +200,11 @@ class Patch:
             function.__code__ = code
 
     def _recipe(self, unit: _Unit, mode: Mode) -> Recipe:
-        intercepted = frozenset(name for name in _all_names(unit.code) if _is_intercepted(unit.globals.get(name)))
+        intercepted = self._facts_of(unit).intercepted & _all_names(unit.code)
         if unit.owner == "user":
             written = self._written
             if unit.module not in self._touched:
-                own = [u.code for u in self._units.values() if u.module == unit.module]
-                written = written | names_written(own)
+                written = written | self._names_of(unit.module)
             muted = self._muted if mode.is_focused else frozenset()
             return Recipe(mode.flavour, mode.granularity, written, muted=muted, globals_intercepted=intercepted)
         is_thread = unit.module == "threading"
@@ -212,8 +222,22 @@ class Patch:
             return False
         unit = self._units.get(id(code))
         if unit is not None:
-            return unit.owner == "user" or _may_block(unit)
+            return unit.owner == "user" or _may_block(unit, self._facts_of(unit))
         return self._scope.is_project_file(code.co_filename) or self._scope.is_library_file(code.co_filename)
+
+    def _names_of(self, module: str) -> WrittenNames:
+        """Return the names that the user's functions in a module write."""
+        found = self._names.get(module)
+        if found is None:
+            codes = [unit.code for unit in self._by_module.get(module, ()) if unit.owner == "user"]
+            found = self._names[module] = names_written(codes)
+        return found
+
+    def _facts_of(self, unit: _Unit) -> _ModuleFacts:
+        facts = self._facts.get(id(unit.globals))
+        if facts is None:
+            facts = self._facts[id(unit.globals)] = _ModuleFacts.of(unit.globals)
+        return facts
 
     def _note_known(self, code: types.CodeType) -> None:
         if id(code) not in self._known:
@@ -221,23 +245,32 @@ class Patch:
             self._keep.append(code)
 
 
-def _may_block(unit: _Unit) -> bool:
+@dataclass(frozen=True, slots=True)
+class _ModuleFacts:
+    """What a module's globals say about blocking; looked up once a scan, since modules are large and many."""
+
+    intercepted: frozenset[str]
+    """Names that stand for a function that must not run as it is under control."""
+
+    knows_queues: bool
+
+    @classmethod
+    def of(cls, module: dict[str, object]) -> _ModuleFacts:
+        names = frozenset(name for name, value in module.items() if _is_intercepted(value))
+        return cls(names, any(value is queue or value is queue.SimpleQueue for value in module.values()))
+
+
+def _may_block(unit: _Unit, facts: _ModuleFacts) -> bool:
     """Whether the code itself, or code nested in it, touches a blocking primitive.
 
     ``get`` and ``put`` are everyday names; they count where the module knows of queues.
     """
-    names = _BLOCKING_NAMES
+    names = _BLOCKING_NAMES | facts.intercepted
     if unit.module == "threading":
-        names = _THREAD_METHODS
-    elif unit.owner == "library" or any(value in (queue, queue.SimpleQueue) for value in unit.globals.values()
-                                      if isinstance(value, type | types.ModuleType)):  # fmt: skip
-        names = _BLOCKING_NAMES | _QUEUE_NAMES
-    return any(
-        names.intersection(code.co_names)
-        or _BEFORE_WITH in code.co_code[::2]
-        or any(_is_intercepted(unit.globals.get(name)) for name in code.co_names)
-        for code in nested(unit.code)
-    )
+        names = names | _THREAD_METHODS
+    elif unit.owner == "library" or facts.knows_queues:
+        names = names | _QUEUE_NAMES
+    return any(not names.isdisjoint(code.co_names) or _BEFORE_WITH in code.co_code[::2] for code in nested(unit.code))
 
 
 def _is_bookkeeping(name: str) -> bool:

@@ -22,6 +22,7 @@ _STORES = {
     }.items()
 }
 _STORE_DEREF, _DELETE_DEREF = dis.opmap["STORE_DEREF"], dis.opmap["DELETE_DEREF"]
+_ALL_STORES = (*_STORES, _STORE_DEREF, _DELETE_DEREF)
 _EXTENDED_ARG, _FOR_ITER = dis.opmap["EXTENDED_ARG"], dis.opmap["FOR_ITER"]
 _DYNAMIC = frozenset({"setattr", "__setattr__", "delattr", "__dict__", "vars"})
 
@@ -59,11 +60,12 @@ def nested(code: types.CodeType) -> Iterator[types.CodeType]:
 
 def names_written(codes: Iterable[types.CodeType]) -> WrittenNames:
     """Return the names that any of these code objects, or code nested in them, writes."""
-    result = WrittenNames()
-    for code in codes:
-        for each in nested(code):
-            result = result | _written_by(each)
-    return result
+    found = [_written_by(each) for code in codes for each in nested(code)]
+    return WrittenNames(
+        frozenset().union(*(each.attributes for each in found)),
+        frozenset().union(*(each.globals for each in found)),
+        frozenset().union(*(each.cells for each in found)),
+    )
 
 
 @cache
@@ -73,7 +75,8 @@ def _written_by(code: types.CodeType) -> WrittenNames:
     cells: set[str] = set()
     raw = code.co_code
     stored_once: set[str] = set()
-    for place in range(0, len(raw), 2):
+    opcodes = raw[::2]
+    for place in sorted(place for store in _ALL_STORES if store in opcodes for place in _places_of(store, opcodes)):
         opcode = raw[place]
         kind = _STORES.get(opcode)
         if kind is not None:
@@ -89,6 +92,14 @@ def _written_by(code: types.CodeType) -> WrittenNames:
     if _DYNAMIC.intersection(code.co_names):
         attributes.update(c for c in code.co_consts if isinstance(c, str) and c.isidentifier())
     return WrittenNames(frozenset(attributes), frozenset(globals_), frozenset(cells))
+
+
+def _places_of(opcode: int, opcodes: bytes) -> Iterator[int]:
+    """Yield the offsets of an instruction: a search in C, since most instructions are others."""
+    place = opcodes.find(opcode)
+    while place >= 0:
+        yield place * 2
+        place = opcodes.find(opcode, place + 1)
 
 
 def _argument(raw: bytes, place: int) -> int:
