@@ -15,6 +15,7 @@ import sys
 from bisect import insort
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from random import Random
 from typing import Any, Literal, NoReturn
 
@@ -122,9 +123,6 @@ class Execution:
                 declared.
         """
         self.clock = clock
-        self.chance = Random(0)
-        """What the system's random numbers are in this run."""
-
         self.record = Record()
         self.is_recording = is_recording
         self.is_over = False
@@ -693,6 +691,11 @@ class Execution:
     def has_externals(self) -> bool:
         """Whether a task runs or blocks outside control."""
         return bool(self._externals)
+
+    @cached_property
+    def chance(self) -> Random:
+        """What the system's random numbers are in this run."""
+        return Random(0)
 
     def number_of(self, thing: object) -> int:
         """Return a number for an object: small, the same in every run, in the order of first asking."""

@@ -260,7 +260,7 @@ def _take_note(searched: Searched, trial: Trial) -> bool:
 
 def _discovers(index: int) -> bool:
     """On 3.11 looking for new code costs a call for every call: do so now and then."""
-    return HAS_MONITORING or index < 4 or index & (index - 1) == 0
+    return HAS_MONITORING or index < 2 or (index >= 16 and index & (index - 1) == 0)
 
 
 def _shown(outcome: Any) -> str:

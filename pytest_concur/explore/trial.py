@@ -135,8 +135,8 @@ class Laboratory:
         """
         self._timed(lambda: self.patch.install(mode or Mode(granularity=self.settings.granularity)))
         self._hooks.observer = observer
-        if discovers:
-            self.patch.discovery.start()
+        discovery = self.patch.discovery
+        discovery.start() if discovers else discovery.pause()
         trial: Trial | None = None
         try:
             for _ in range(MOST_REPEATS):
@@ -153,7 +153,6 @@ class Laboratory:
             return trial
         finally:
             self._hooks.observer = None
-            self.patch.discovery.stop()
 
     def _timed(self, work: Callable[[], T]) -> T:
         start = time.perf_counter()

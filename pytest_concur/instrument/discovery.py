@@ -52,6 +52,11 @@ class Discovery:
         if self.is_on and self._tool is None:
             sys.setprofile(self._on_profile)
 
+    def pause(self) -> None:
+        """Stop listening until the next start, if listening costs anything; switching ``sys.monitoring`` costs more."""
+        if self.is_on and self._tool is None:
+            self.stop()
+
     def stop(self) -> None:
         """Stop listening."""
         if not self.is_on:

@@ -25,7 +25,7 @@ class FreshFixtures:
         self._is_needed = is_enabled and (
             self._is_method
             or any(
-                definition.scope == "function" and name not in _OWN
+                definition.scope == "function" and name not in _OWN and not _is_parameter(definition)
                 for name, definitions in item._fixtureinfo.name2fixturedefs.items()
                 for definition in definitions[-1:]
             )
@@ -79,3 +79,8 @@ class FreshFixtures:
             raise errors[0]
         if errors:
             raise BaseExceptionGroup("tearing fixtures down failed", errors)
+
+
+def _is_parameter(definition: Any) -> bool:
+    """Whether pytest made this fixture up to hand a value of ``parametrize`` on: there is nothing to set up."""
+    return getattr(definition.func, "__name__", "") == "get_direct_param_fixture_func"

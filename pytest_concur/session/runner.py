@@ -86,6 +86,7 @@ class TestRunner:
         with ExitStack() as stack:
             stack.callback(around.cache.save)
             stack.callback(patch.remove)
+            stack.callback(patch.discovery.stop)
             stack.enter_context(Watchdog(around.hooks, limit_s=self._limit()))
             around.hooks.default_excepthook = threading.excepthook
             stack.enter_context(_one_processor(around.worker))
