@@ -249,8 +249,7 @@ class Execution:
 
     def _settle(self) -> None:
         """Account for the points passed since the countdown was armed; the next point will ask."""
-        passed = self._countdown.passed()
-        self._countdown.arm(0)
+        passed = self._countdown.take()
         if passed:
             self.record.steps += passed
             self._segment_steps += passed

@@ -197,16 +197,16 @@ class Laboratory:
         self._outcomes.clear()
         error: BaseException | None = None
         result = None
-        with _same_start():
-            self._hooks.active = execution
-            try:
-                result = execution.run(self._body)
-            except (KeyboardInterrupt, GeneratorExit):
-                raise
-            except BaseException as raised:
-                error = raised.with_traceback(_below(raised.__traceback__))
-            finally:
-                self._hooks.active = None
+        _begin_alike()
+        self._hooks.active = execution
+        try:
+            result = execution.run(self._body)
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as raised:
+            error = raised.with_traceback(_below(raised.__traceback__))
+        finally:
+            self._hooks.active = None
         record = execution.record
         if error is not None and settings.is_passing(error):
             return Trial(record, None, passing=error)
@@ -285,16 +285,12 @@ def _below(frames: types.TracebackType | None) -> types.TracebackType | None:
 
 
 @contextmanager
-def _same_start() -> Iterator[None]:
-    """Let every run begin alike: the shared random generator, the numbers in the names of threads."""
+def own_beginnings() -> Iterator[None]:
+    """Keep what :func:`_begin_alike` sets from the rest of the session."""
     state = random.getstate()
-    random.seed(0)
     names = threading._counter  # type: ignore[attr-defined]
-    threading._counter = count(1).__next__  # type: ignore[attr-defined]
     pool = sys.modules.get("concurrent.futures.thread")
     pools = pool.ThreadPoolExecutor._counter if pool is not None else None
-    if pool is not None:
-        pool.ThreadPoolExecutor._counter = count().__next__
     try:
         yield
     finally:
@@ -302,3 +298,12 @@ def _same_start() -> Iterator[None]:
         threading._counter = names  # type: ignore[attr-defined]
         if pool is not None:
             pool.ThreadPoolExecutor._counter = pools
+
+
+def _begin_alike() -> None:
+    """Let every run begin alike: the shared random generator, the numbers in the names of threads."""
+    random.seed(0)
+    threading._counter = count(1).__next__  # type: ignore[attr-defined]
+    pool = sys.modules.get("concurrent.futures.thread")
+    if pool is not None:
+        pool.ThreadPoolExecutor._counter = count().__next__

@@ -35,3 +35,11 @@ class Countdown:
         """Points passed since it was armed."""
         left = self._remaining() - _SPARE_HITS
         return self._armed - left if left > 0 else self._armed
+
+    def take(self) -> int:
+        """Return the points passed since it was armed; the next point hits."""
+        left = self._remaining() - _SPARE_HITS
+        passed = self._armed - left if left > 0 else self._armed
+        self._armed = 0
+        self._move(CAPACITY)
+        return passed

@@ -22,7 +22,7 @@ from pytest_concur.explore.explain import trace
 from pytest_concur.explore.focus import focus
 from pytest_concur.explore.search import Budget, Found
 from pytest_concur.explore.sequential import Reference
-from pytest_concur.explore.trial import Laboratory, Outcomes, Settings, Trial
+from pytest_concur.explore.trial import Laboratory, Outcomes, Settings, Trial, own_beginnings
 from pytest_concur.fixture import Concur
 from pytest_concur.instrument.cache import CodeCache
 from pytest_concur.instrument.interpreter import VERSION
@@ -91,6 +91,7 @@ class TestRunner:
             around.hooks.default_excepthook = threading.excepthook
             stack.enter_context(_one_processor(around.worker))
             stack.enter_context(_quiet_collector())
+            stack.enter_context(own_beginnings())
             stack.enter_context(_note_unraisable(self.result.notes))
             fixtures.release_first()
             reference = sequential.establish(lab)
