@@ -84,6 +84,7 @@ def explore(
     lab: Laboratory,
     reference: Reference,
     strategy: Strategy,
+    focused_strategy: Strategy,
     budget: Budget,
     *,
     explored: Explored,
@@ -91,6 +92,8 @@ def explore(
     progress: Progress = lambda schedules, seconds: None,
 ) -> Searched:
     """Run schedules until one fails or the budget ends; ``remembered`` ones come first.
+
+    Focused runs have fewer points than others, so what is learned from them is kept apart, in ``focused_strategy``.
 
     The first schedule is run twice: if the runs differ, something other than the schedule decides. Rewriting code
     is not exploring, and does not count against the budget.
@@ -110,9 +113,12 @@ def explore(
             if number == FOCUS_FROM and is_worth_focusing(lab, longest):
                 focus(lab)
                 has_focus = True
-            is_focused = has_focus and number % 4 >= 2
+            is_focused = has_focus and number % 2 == 1
+            chosen = focused_strategy if is_focused else strategy
+            place = (number - FOCUS_FROM) // 2 if has_focus else number
+            place += FOCUS_FROM if has_focus and not is_focused else 0
             mode = lab.mode(is_focused=is_focused)
-            trial = lab.run(partial(strategy.scheduler, number), mode=mode, discovers=_discovers(index))
+            trial = lab.run(partial(chosen.scheduler, place), mode=mode, discovers=_discovers(index))
         explored.schedules += 1
         explored.switches += trial.record.switches
         ends = _take_note(searched, trial)
@@ -121,7 +127,7 @@ def explore(
         if index == len(remembered) and trial.failure is None:
             _run_twice(lab, reference, strategy, trial, searched)
         longest = max(longest, trial.record.contested)
-        strategy.learn(trial.record.contested)
+        (focused_strategy if is_focused else strategy).learn(trial.record.contested)
         failure = trial.failure or _compare(lab, reference, trial, searched)
         if failure is not None:
             searched.found = Found(

@@ -119,6 +119,7 @@ class TestRunner:
             lab,
             reference,
             make_strategy(options.strategy, self._seed),
+            make_strategy(options.strategy, self._seed + 1),
             budget,
             explored=result.explored,
             remembered=list(self._remembered()),
