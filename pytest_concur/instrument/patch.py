@@ -86,8 +86,6 @@ class Patch:
         self._written = WrittenNames()
         self._touched: set[str] = set()
         self.discovery = Discovery(self._is_new)
-        self.version = 0
-        """Grows whenever more code is rewritten."""
 
     def install(self, mode: Mode) -> None:
         """Swap rewritten code in; what was swapped in another mode is replaced."""
@@ -136,7 +134,6 @@ class Patch:
             self._touch({unit.module for unit in fresh})
         for unit in fresh:
             self._swap(unit)
-        self.version += bool(fresh)
         return bool(fresh)
 
     def _scan(self) -> None:

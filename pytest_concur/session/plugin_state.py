@@ -30,7 +30,6 @@ class PluginState:
         self._around: Any = None
         self._concur: Any = None
         self._infrastructure = frozenset(t.ident for t in threading.enumerate() if t.ident is not None)
-        self._warned_cache = False
 
     # ---- before tests run ----
 
