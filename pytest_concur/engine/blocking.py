@@ -31,6 +31,7 @@ class ControlledLock:
 
     def __init__(self, execution: Execution, real: Any) -> None:
         self._execution = execution
+        self._point = execution.point
         self._real = real
         self._owner: Task | None = None
         self._depth = 0
@@ -43,9 +44,12 @@ class ControlledLock:
     def acquire(self, blocking: bool = True, timeout: float | None = -1) -> bool:
         if timeout is None:
             timeout = -1  # as multiprocessing writes it
-        self._check(blocking, timeout)
-        self._execution.point()
+        elif timeout != -1:
+            self._check(blocking, timeout)
+        self._point()
         return self._acquire(blocking, timeout)
+
+    __enter__ = acquire
 
     def quiet_acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         """Acquire without a scheduling point: for bookkeeping."""
@@ -72,7 +76,7 @@ class ControlledLock:
         return True
 
     def release(self) -> None:
-        self._execution.point()
+        self._point()
         self.quiet_release()
 
     def quiet_release(self) -> None:
@@ -80,13 +84,12 @@ class ControlledLock:
         self._depth -= 1
         if self._depth <= 0:
             self._owner, self._depth = None, 0
-        self._execution.wake(self)  # a reentrant lock may stay held: then the next try fails again
-
-    def __enter__(self) -> bool:
-        return self.acquire()
+        if self.waiters:
+            self._execution.wake(self)  # a reentrant lock may stay held: then the next try fails again
 
     def __exit__(self, *exc_info: object) -> None:
-        self.release()
+        self._point()
+        self.quiet_release()
 
     acquire_lock, release_lock = acquire, release
 
@@ -114,7 +117,9 @@ class ControlledLock:
         return None if self.is_signal else self._owner
 
     def describe(self) -> str:
-        return f"{type(self._real).__name__} {name_of(self._real)}".replace("lock lock", "lock")
+        # who looks a name up asks every object that there is: not while searching
+        name = name_of(self._real) if self._execution.is_recording else ""
+        return f"{type(self._real).__name__} {name}".replace("lock lock", "lock").rstrip()
 
     def is_left_held(self, gone: list[Task]) -> bool:
         """Whether a task that is gone still holds it."""
@@ -126,7 +131,7 @@ class ControlledLock:
             self._real._at_fork_reinit()
 
     def _check(self, blocking: bool, timeout: float) -> None:
-        if timeout != -1 and (not blocking or timeout < 0 or timeout > threading.TIMEOUT_MAX):
+        if not blocking or timeout < 0 or timeout > threading.TIMEOUT_MAX:
             self._real.acquire(blocking, timeout)  # wrong arguments: let the real one say so
             raise AssertionError("a lock took arguments that it documents as errors")
 
@@ -214,7 +219,7 @@ class ControlledQueue:
         return None
 
     def describe(self) -> str:
-        return f"SimpleQueue {name_of(self._real)}.get()"
+        return f"SimpleQueue {name_of(self._real) if self._execution.is_recording else ''}.get()"
 
     def is_left_held(self, gone: list[Task]) -> bool:
         return False

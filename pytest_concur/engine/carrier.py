@@ -1,7 +1,8 @@
 """What a task runs on: an OS thread, with a baton of one lock each.
 
-The seam for another carrier: start something that runs a task when it first gets the baton, hand the baton over, wait
-for it. ``_thread`` primitives are used as they were when this module was imported.
+The seam for another carrier: start something that runs a task at its first turn; ``Task.go_on`` gives a task its turn,
+``Task.wait_for_turn`` stops until it comes. Both are methods of the baton itself, since a hand-over is a hot path.
+``_thread`` primitives are used as they were when this module was imported.
 """
 
 from __future__ import annotations
@@ -31,18 +32,8 @@ def carry(task: Task, body: Callable[[Task], None], handle: Any = None) -> None:
         task.ident = handle.ident
 
 
-def hand_over(task: Task) -> None:
-    """Let ``task`` go on."""
-    task.baton.release()
-
-
-def wait_for_baton(task: Task) -> None:
-    """Stop until the baton comes."""
-    task.baton.acquire()
-
-
 def _wait_and_run(task: Task, body: Callable[[Task], None]) -> None:
-    task.baton.acquire()
+    task.wait_for_turn()
     # raw threads do not get these from ``threading``; coverage and debuggers rely on them
     if (trace := threading.gettrace()) is not None:
         sys.settrace(trace)

@@ -14,83 +14,34 @@ from __future__ import annotations
 import sys
 from bisect import insort
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cached_property
 from random import Random
-from typing import Any, Literal, NoReturn
+from typing import Any, NoReturn
 
 from pytest_concur.engine import carrier
 from pytest_concur.engine.clock import VirtualClock
 from pytest_concur.engine.fairness import SHARE, RoundRobin, state_of
 from pytest_concur.engine.frames import place_of, site_of, waiting_of
-from pytest_concur.engine.task import Boot, Resource, Task
+from pytest_concur.engine.meter import Meter
+from pytest_concur.engine.record import Ending, Record
+from pytest_concur.engine.task import Boot, Resource, Sleep, Task
 from pytest_concur.errors import TaskAborted
 from pytest_concur.instrument.countdown import CAPACITY, Countdown
-from pytest_concur.model.schedule import Executed, Schedule, Segment
+from pytest_concur.model.schedule import Segment
 from pytest_concur.model.turn import UNLIMITED, Moment, Scheduler
 from pytest_concur.model.waiting import Place, Waiting, has_cycle
 
-SPIN_POINTS = 1_000
-"""Points that a task passes without being switched away before it is taken to spin, and others are offered a turn."""
-
-FAIR_SHARE = 4
-"""The last quarter of ``max_steps`` is scheduled fairly, whatever the strategy."""
-
-IDLE_STEPS = 4_000
-"""Points without anybody blocking, waking or ending before time is taken to pass, as on a real machine."""
-
 MOST_SLEEPS = 16
 """Sleeps in a row that a sequential run sleeps through before others get a turn: the task may be polling."""
+
+POINTS_TO_UNWIND = 1 << 12
+"""Points between two reminders to a task that its run is over."""
 
 MOST_RAISES = 50
 """Times a task is told that its run is over before it is left behind."""
 
 INTERRUPT_PATIENCE_S = 5.0
 """Wall time that an interrupted main thread gives the other tasks to unwind."""
-
-Ending = Literal["completed", "deadlock", "livelock", "leak", "step-limit", "gave-up"]
-
-
-@dataclass(slots=True)
-class Record:
-    """What a run leaves behind."""
-
-    ending: Ending = "completed"
-    segments: list[Segment] = field(default_factory=list)
-    passed: list[int] = field(default_factory=list)
-    """For each segment the contested points it passed."""
-
-    choices: list[int] = field(default_factory=list)
-    steps: int = 0
-    contested: int = 0
-    switches: int = 0
-    waiting: list[Waiting] = field(default_factory=list)
-    unhandled: list[tuple[str, BaseException]] = field(default_factory=list)
-    """Exceptions that ended a thread, with the task's name."""
-
-    held_locks: list[str] = field(default_factory=list)
-    leaked: list[str] = field(default_factory=list)
-    """Threads that were still alive when the body had returned and nobody could end them."""
-
-    running: list[tuple[str, Place]] = field(default_factory=list)
-    """Tasks that could still run at the step limit, and where they stood."""
-
-    uncontrolled: list[tuple[str, str]] = field(default_factory=list)
-    """What blocked or ran outside control, and where."""
-
-    sites: list[str] = field(default_factory=list)
-    """Where each preempted segment ended; only when ``is_recording``."""
-
-    stragglers: list[str] = field(default_factory=list)
-    task_count: int = 1
-
-    @property
-    def schedule(self) -> Schedule:
-        return Schedule(tuple(self.segments), tuple(self.choices))
-
-    @property
-    def executed(self) -> Executed:
-        return Executed(self.schedule, tuple(self.passed))
 
 
 class Execution:
@@ -133,24 +84,19 @@ class Execution:
         """Controlled counterparts by the id of the real object, which they keep alive."""
 
         self.beat = 0
-        """Grows with every decision; the watchdog compares it."""
+        """Grows with every decision."""
 
         self._scheduler = scheduler
         self._countdown = countdown
-        self._max_steps = max_steps
-        self._fair_from = max_steps - max_steps // FAIR_SHARE
+        self._tick = countdown.tick
+        self._meter = Meter(countdown, max_steps)
         self._explores_timeouts = explores_timeouts
         self._sleeps_through = sleeps_through
         self._on_thread = on_thread
         self._has_foreign_threads = has_foreign_threads
         self._enabled: list[int] = []  # invariant: sorted; tasks that can run, the running one included
         self._moment = Moment(self._enabled)
-        self._segment_points = 0  # contested points passed since the running task got its turn
-        self._segment_steps = 0  # all points passed since then
-        self._segment_sleeps = 0
-        self._next_spin = SPIN_POINTS  # at so many steps the running task is taken to spin
-        self._is_contested = False  # invariant: at least two tasks can run
-        self._time_check = IDLE_STEPS  # at so many steps time passes, unless something happens before
+        self._sleeps = 0  # sleeps in this turn that it slept through
         self._fair: RoundRobin | None = None
         self._externals: dict[int, Task] = {}  # by ident: tasks that run or block outside control
         self._is_draining = False
@@ -174,7 +120,7 @@ class Execution:
         ``record.ending`` says how the run ended; if not ``completed``, :class:`TaskAborted` has unwound the body and
         the result is ``None``.
         """
-        self._arm(UNLIMITED)
+        self._meter.arm(UNLIMITED)
         try:
             result = body()
             self._drain()
@@ -197,17 +143,17 @@ class Execution:
         """End whoever is left, and leave no lock of this run held."""
         main, segments = self.tasks[0], self.record.segments
         if not self.is_over and segments and segments[-1].points is not None:
-            self._settle()
+            self._meter.settle()
             self._note_segment(main, None)  # else a replay would let the task go on that was preempted last
         if self.current is not main:  # interrupted between handing over and waiting
             self._regain()
         elif not self.is_over and any(not task.has_ended for task in self.tasks[1:]):
-            self.is_over = True
+            self._call_off()
             self._end_next()
-            carrier.wait_for_baton(main)
-        self._settle()
+            main.wait_for_turn()
+        self._meter.settle()
         record = self.record
-        record.contested = self._moment.contested
+        record.contested, record.steps = self._meter.contested, self._meter.steps
         record.task_count = len(self.tasks)
         record.unhandled = [(t.name, t.exception) for t in self.tasks if t.is_unhandled and t.exception is not None]
         for lock in self.locks.values():
@@ -219,27 +165,31 @@ class Execution:
 
     def point(self) -> None:
         """A scheduling point: mostly one C call."""
-        if self._countdown.tick() is not None:
+        if self._tick() is not None:
             self.switch()
 
     def switch(self, *, gives_way: bool = False) -> None:
         """The countdown has hit, or the task gives way: ask the scheduler who goes on."""
         if self.is_over:
             self._tell_over()
-        self._settle()
-        if self.record.steps >= self._fair_from:
-            self._become_fair()
-        if self.record.steps >= self._time_check and self._advance_time():
-            self._is_contested = len(self._enabled) > 1
-        if self.record.steps >= self._time_check:
-            self._note_progress()
-        is_spinning = self._segment_steps >= self._next_spin
-        if is_spinning:
-            self._next_spin += SPIN_POINTS
-        if self._is_contested:
-            self._decide(gives_way=gives_way or is_spinning)
+        meter = self._meter
+        meter.settle()
+        if meter.steps >= meter.limit:
+            gives_way |= self._look_after_long_run()
+        if meter.is_contested:
+            self._decide(gives_way)
         else:
-            self._pass_point(UNLIMITED)
+            meter.pass_point(UNLIMITED)
+
+    def _look_after_long_run(self) -> bool:
+        """See what is due; return whether the running task may be spinning."""
+        meter = self._meter
+        if meter.steps >= meter.fair_from:
+            self._become_fair()
+        if meter.steps >= meter.time_check:
+            self._advance_time()
+            meter.note_progress()
+        return meter.is_spinning()
 
     def choose(self, count: int) -> int:
         """Let the scheduler pick one of ``count`` options."""
@@ -247,62 +197,34 @@ class Execution:
         self.record.choices.append(answer)
         return answer
 
-    def _settle(self) -> None:
-        """Account for the points passed since the countdown was armed; the next point will ask."""
-        passed = self._countdown.take()
-        if passed:
-            self.record.steps += passed
-            self._segment_steps += passed
-            if self._is_contested:
-                self._segment_points += passed
-                self._moment.contested += passed
-
-    def _pass_point(self, points: int) -> None:
-        """The running task goes on past the point it stands at, and ``points`` more."""
-        self.record.steps += 1
-        self._segment_steps += 1
-        if self._is_contested:
-            self._segment_points += 1
-            self._moment.contested += 1
-        self._arm(points)
-
-    def _arm(self, points: int) -> None:
-        if self._externals:
-            points = 0  # somebody may come back at any time and must not run on unseen
-        elif self.is_over:
-            points = 1 << 12
-        else:
-            limit = min(self._time_check, self._fair_from if self._fair is None else self._max_steps)
-            points = min(points, limit - self.record.steps, self._next_spin - self._segment_steps)
-            if self._fair is not None:
-                points = min(points, SHARE)
-        self._countdown.arm(points if points > 0 else 0)
-
     def _rearm(self) -> None:
         """The set of tasks that can run has changed."""
-        self._note_progress()
-        self._is_contested = len(self._enabled) > 1
-        self._arm(0 if self._is_contested else UNLIMITED)
+        meter = self._meter
+        meter.note_progress()
+        meter.is_contested = is_contested = len(self._enabled) > 1
+        meter.arm(0 if is_contested else UNLIMITED)
 
-    def _decide(self, *, gives_way: bool = False) -> None:
+    def _decide(self, gives_way: bool) -> None:
         """The running task could go on, and so could others: ask who does."""
         me = self.current
-        self.beat += 1
-        self._moment.current, self._moment.yielded = me.id, gives_way
-        task, points = self._ask()
+        task, points = self._ask(me.id, gives_way)
         if task is me:
-            self._pass_point(points)
+            self._meter.pass_point(points)
             return
-        self._note_segment(me, self._segment_points)
+        self._note_segment(me, self._meter.turn_points)
         self._hand_over(task, points)
         self._wait_for_turn(me)
 
-    def _ask(self) -> tuple[Task, int]:
+    def _ask(self, current: int | None = None, yielded: bool = False) -> tuple[Task, int]:
+        """Ask the scheduler; ``current``: the task that could go on."""
+        self.beat += 1
+        moment = self._moment
+        moment.current, moment.yielded, moment.contested = current, yielded, self._meter.contested
         if self._explores_timeouts:
-            self._moment.timed = [
+            moment.timed = [
                 task.id for task in self.tasks if task.deadline_ns is not None and task.id not in self._enabled
             ]
-        number, points = (self._fair or self._scheduler).next_turn(self._moment)
+        number, points = (self._fair or self._scheduler).next_turn(moment)
         task = self.tasks[number]
         if number not in self._enabled:  # its time-out fires early
             assert task.deadline_ns is not None, "the scheduler chose a task that cannot run"
@@ -313,15 +235,19 @@ class Execution:
     def _hand_over(self, task: Task, points: int) -> None:
         """Make ``task`` the running one and arm for its turn; the caller then stops or ends."""
         self.current, self.current_ident = task, task.ident
-        self._segment_points = self._segment_steps = self._segment_sleeps = 0
-        self._next_spin = SPIN_POINTS
-        self._arm(points if self._is_contested else UNLIMITED)
+        self._begin_turn(points)
         self.record.switches += 1
-        carrier.hand_over(task)
+        task.go_on()
+
+    def _begin_turn(self, points: int) -> None:
+        self._sleeps = 0
+        meter = self._meter
+        meter.begin_turn()
+        meter.arm(points if meter.is_contested else UNLIMITED)
 
     def _wait_for_turn(self, me: Task) -> None:
         try:
-            carrier.wait_for_baton(me)
+            me.wait_for_turn()
         except BaseException:  # only the main thread: a signal handler raised (Ctrl-C, a time-out of the test)
             self._regain()
             raise
@@ -332,7 +258,7 @@ class Execution:
         if self._fair is not None:
             return  # fair turns follow from the step count alone
         self.record.segments.append(Segment(task.id, points))
-        self.record.passed.append(self._segment_points)
+        self.record.passed.append(self._meter.turn_points)
         if points is not None and self.is_recording:
             self.record.sites.append(site_of(sys._getframe(2)))
 
@@ -347,11 +273,11 @@ class Execution:
         if self.is_over:
             self._tell_over()
         me = self.current
-        self._settle()
+        self._meter.settle()
         me.waiting_for, me.deadline_ns = resource, deadline_ns
         resource.waiters.append(me)
         self._enabled.remove(me.id)
-        self._is_contested = len(self._enabled) > 1
+        self._meter.is_contested = len(self._enabled) > 1
         self._note_segment(me, None)
         try:
             self._give_turn_away(me)
@@ -371,13 +297,9 @@ class Execution:
             self._stuck()
             self._wait_for_turn(me)
             return
-        self.beat += 1
-        self._moment.current, self._moment.yielded = None, False
         task, points = self._ask()
         if task is me:
-            self._segment_points = self._segment_steps = self._segment_sleeps = 0
-            self._next_spin = SPIN_POINTS
-            self._arm(points if self._is_contested else UNLIMITED)
+            self._begin_turn(points)
             return
         self._hand_over(task, points)
         self._wait_for_turn(me)
@@ -397,10 +319,10 @@ class Execution:
         return bool(self._enabled)
 
     def wake(self, resource: Resource) -> None:
-        """``resource`` changed: its waiters may try again."""
+        """``resource`` changed: its waiters, if there are any, may try again."""
         for task in resource.waiters:
             if task.id not in self._enabled:
-                self._settle()
+                self._meter.settle()
                 self._add_enabled(task)
                 self._rearm()
 
@@ -408,13 +330,13 @@ class Execution:
         """``resource`` is taken: its waiters need not try until it is free again."""
         for task in resource.waiters:
             if task.id in self._enabled and not task.timed_out and task is not self.current:
-                self._settle()
+                self._meter.settle()
                 self._enabled.remove(task.id)
                 self._rearm()
 
     def _add_enabled(self, task: Task) -> None:
         insort(self._enabled, task.id)
-        self._is_contested = len(self._enabled) > 1
+        self._meter.is_contested = len(self._enabled) > 1
 
     def sleep(self, seconds: float) -> None:
         """Virtual ``time.sleep``: the task stops until nobody else can run and its time has come."""
@@ -424,8 +346,8 @@ class Execution:
             self.switch(gives_way=True)
             return
         self.point()
-        if self._sleeps_through and self._segment_sleeps < MOST_SLEEPS:
-            self._segment_sleeps += 1
+        if self._sleeps_through and self._sleeps < MOST_SLEEPS:
+            self._sleeps += 1
             self.clock.jump_to(self.clock.deadline(seconds))
             self.clock_was_read()
             return
@@ -439,7 +361,7 @@ class Execution:
         if not deadlines:
             return False
         self.clock.jump_to(min(deadlines))
-        self._note_progress()
+        self._meter.note_progress()
         self._fire_due_timers()
         return True
 
@@ -454,12 +376,9 @@ class Execution:
         """Reading lets time creep: somebody's deadline may have come."""
         now = self.clock.elapsed_ns
         if any(t.deadline_ns is not None and t.deadline_ns <= now and t.id not in self._enabled for t in self.tasks):
-            self._settle()
+            self._meter.settle()
             self._fire_due_timers()
             self._rearm()
-
-    def _note_progress(self) -> None:
-        self._time_check = self.record.steps + IDLE_STEPS
 
     # ---- starting and ending tasks ----
 
@@ -471,7 +390,7 @@ class Execution:
         if self.is_over:
             self._tell_over()
         task = Task(len(self.tasks), self._unique(name), function, daemon=daemon)
-        self._settle()
+        self._meter.settle()
         self.tasks.append(task)
         carrier.carry(task, self._run_task, handle)
         self._add_enabled(task)
@@ -482,19 +401,19 @@ class Execution:
         """Let a ``threading.Thread`` that was just spawned run up to its ``run`` method, without a decision."""
         me = self.current
         task.boots = Boot(task)
-        self._settle()
-        spent = self._segment_points, self._segment_steps, self._next_spin
+        self._meter.settle()
+        turn = self._meter.interrupt_turn()
         me.waiting_for = task.boots
         task.boots.waiters.append(me)
         self._enabled.remove(me.id)
-        self._is_contested = False
+        self._meter.is_contested = False
         self._hand_over(task, UNLIMITED)
         self.record.switches -= 1
         try:
             self._wait_for_turn(me)
         finally:
             task.boots = me.waiting_for = None
-        self._segment_points, self._segment_steps, self._next_spin = spent
+        self._meter.resume_turn(turn)
         self._rearm()
 
     def booted(self) -> None:
@@ -504,7 +423,7 @@ class Execution:
         if boot is None or self.is_over:
             return
         starter = boot.waiters.pop()
-        self._settle()
+        self._meter.settle()
         self._add_enabled(starter)
         self._hand_over(starter, 0)
         self._wait_for_turn(task)
@@ -540,10 +459,10 @@ class Execution:
             if self.current is not task:  # the run ended without it
                 task.has_ended = True
                 return
-        self._settle()
+        self._meter.settle()
         task.has_ended = True
         self._enabled.remove(task.id)
-        self._is_contested = len(self._enabled) > 1
+        self._meter.is_contested = len(self._enabled) > 1
         if self.is_over:
             self._end_next()
             return
@@ -552,8 +471,6 @@ class Execution:
             if waiter.id not in self._enabled:
                 self._add_enabled(waiter)
         if self._find_somebody():
-            self.beat += 1
-            self._moment.current, self._moment.yielded = None, False
             following, points = self._ask()
             self._hand_over(following, points)
         elif self._externals or self._has_foreign_threads():
@@ -588,8 +505,9 @@ class Execution:
         """The run is long: from now on everybody gets the same share, until the step limit."""
         if self._fair is None:
             self._fair = RoundRobin()
+            self._set_pace()
         self._fair.note(self.current.id, state_of(sys._getframe(2)))
-        if self.record.steps < self._max_steps:
+        if self._meter.steps < self._meter.max_steps:
             return
         ending: Ending = "livelock" if self._fair.is_going_in_circles(self._enabled) else "step-limit"
         waiting = [waiting_of(task) for task in self.tasks if task.waiting_for is not None]
@@ -603,22 +521,35 @@ class Execution:
     def _place_of(self, task: Task) -> Place:
         return place_of(sys._current_frames().get(task.ident or 0))
 
+    def _call_off(self) -> None:
+        self.is_over = True
+        self._set_pace()
+
+    def _set_pace(self) -> None:
+        """Not everybody is under control, or the run is over, or it is long: questions come at other times."""
+        if self._externals:
+            self._meter.pace = 0  # somebody may come back at any time and must not run on unseen
+        elif self.is_over:
+            self._meter.pace = POINTS_TO_UNWIND
+        else:
+            self._meter.pace = None if self._fair is None else SHARE
+
     def _finish_early(self, ending: Ending, waiting: list[Waiting]) -> None:
         """End the run because of a task that cannot go on; it waits for its turn next, or has ended."""
         self.record.ending = ending
         self.record.waiting = waiting
-        self.is_over = True
+        self._call_off()
         self._end_next()
 
     def _end_from_here(self, ending: Ending, waiting: list[Waiting]) -> NoReturn:
         """End the run from a task that runs: it is the first to unwind, unless it is the body."""
         self.record.ending = ending
         self.record.waiting = waiting
-        self.is_over = True
+        self._call_off()
         me = self.current
         if me.id == 0:
             self._end_next()
-            carrier.wait_for_baton(me)
+            me.wait_for_turn()
         self._tell_over()
 
     def _end_next(self) -> None:
@@ -631,8 +562,8 @@ class Execution:
         self.current, self.current_ident = task, task.ident
         if task.id not in self._enabled:
             insort(self._enabled, task.id)
-        self._arm(0)
-        carrier.hand_over(task)
+        self._meter.arm(0)
+        task.go_on()
 
     def _tell_over(self) -> NoReturn:
         """Unwind the calling task. One that will not hear is left behind: it stops here for good."""
@@ -642,20 +573,25 @@ class Execution:
             self.record.stragglers.append(me.name)
             self._end_next()
             while True:
-                carrier.wait_for_baton(me)
-        self._arm(0)
+                me.wait_for_turn()
+        self._meter.arm(0)
         raise TaskAborted
 
     def _regain(self) -> None:
         """The main thread was interrupted while another task had the turn: end all others, as far as they listen."""
         main = self.tasks[0]
-        self.is_over = True
-        self._arm(0)
+        self._call_off()
+        self._meter.arm(0)
         if not main.baton.acquire(timeout=INTERRUPT_PATIENCE_S):
             self.record.stragglers += [task.name for task in self.tasks[1:] if not task.has_ended]
         self.current, self.current_ident = main, main.ident
 
     # ---- blocking outside control; called by the watchdog, and by tasks that come back ----
+
+    @property
+    def progress(self) -> tuple[int, int, bool]:
+        """Changes whenever something was decided or counted; the watchdog compares it."""
+        return self.beat, self._meter.steps, self.is_idle
 
     def take_turn_away(self, what: str, where: str) -> None:
         """The running task is blocked where nobody sees it: let others run until it comes back."""
@@ -664,9 +600,10 @@ class Execution:
         self.record.uncontrolled.append((what, where))
         task.is_external = True
         self._externals[task.ident] = task
-        self._settle()
+        self._set_pace()
+        self._meter.settle()
         self._enabled.remove(task.id)
-        self._is_contested = len(self._enabled) > 1
+        self._meter.is_contested = len(self._enabled) > 1
         self._note_segment(task, None)
         self.current_ident = None
         self.pick_somebody()
@@ -675,8 +612,6 @@ class Execution:
         """Nobody has the turn: give it to somebody who can run, if there is one."""
         if self._find_somebody():
             self.is_idle = False
-            self.beat += 1
-            self._moment.current, self._moment.yielded = None, False
             following, points = self._ask()
             self._hand_over(following, points)
         else:
@@ -709,12 +644,12 @@ class Execution:
         """The watchdog's last resort: end the run without a verdict."""
         self.record.uncontrolled.append((what, where))
         self.record.ending = "gave-up"
-        self.is_over = True
+        self._call_off()
         if self.is_idle:
             self.is_idle = False
             self._end_next()
         else:
-            self._arm(0)
+            self._meter.arm(0)
 
     def task_of_thread(self, ident: int) -> Task | None:
         """Return the task that a thread runs, once it has been outside control."""
@@ -724,6 +659,7 @@ class Execution:
         """A task that was outside control is back: it waits for a turn, unless nobody else has it."""
         assert task.ident is not None, "a running task has a thread"
         del self._externals[task.ident]
+        self._set_pace()
         task.is_external = False
         if self.is_over and task.id and self.current is not task:
             return  # it unwinds beside the others; nobody waits for it
@@ -731,22 +667,7 @@ class Execution:
         if self.is_idle:
             self.is_idle = False
             self.current, self.current_ident = task, task.ident
-            self._segment_points = self._segment_steps = self._segment_sleeps = 0
-            self._next_spin = SPIN_POINTS
+            self._meter.begin_turn()
             self._rearm()
             return
         self._wait_for_turn(task)
-
-
-class Sleep:
-    """A wait for nothing but time."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self.waiters: list[Task] = []
-
-    def describe(self) -> str:
-        return f"sleep({self._seconds:g})"
-
-    def holder(self) -> Task | None:
-        return None

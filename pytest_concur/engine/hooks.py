@@ -79,7 +79,7 @@ class Hooks:
         if role == "observe":
             return self._observer_of(placeholder)
         return {
-            "countdown": self.countdown.tick,
+            "countdown": self.countdown.iterator,
             "switch": self.switch,
             "substitute": self.substitute,
             "quiet_substitute": self.quiet_substitute,
@@ -117,12 +117,19 @@ class Hooks:
             execution.switch()
         elif self.active is None:
             self.countdown.arm(CAPACITY)
+        else:
+            self.countdown.stay()
 
     def substitute(self, value: Any) -> Any:
         """Hand out the controlled counterpart of a method or function that was just loaded, if it has one."""
         kind = type(value)
         if kind in _METHODS:
             owner = value.__self__
+            execution = self.active
+            if execution is not None and execution.current_ident == _get_ident():  # the usual case first: a hot path
+                found = execution.locks.get(id(owner))
+                if found is not None:
+                    return getattr(found, value.__name__, value)
             if type(owner) is types.ModuleType:
                 replacement = self._functions.get(value)
                 return value if replacement is None or self.mine() is None else replacement
@@ -149,9 +156,7 @@ class Hooks:
     def context(self, manager: Any) -> Any:
         """Hand out the controlled counterpart of a context manager that is a lock."""
         kind = type(manager)
-        if kind is LOCK or kind is RLOCK:
-            return self._counterpart(manager) or manager
-        return manager
+        return self._counterpart(manager) or manager if kind is LOCK or kind is RLOCK else manager
 
     def quiet_context(self, manager: Any) -> Any:
         counterpart = self.context(manager)

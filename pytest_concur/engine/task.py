@@ -33,6 +33,7 @@ class Task:
         "deadline_ns",
         "exception",
         "function",
+        "go_on",
         "has_ended",
         "has_started",
         "id",
@@ -45,6 +46,7 @@ class Task:
         "sentinel",
         "thread",
         "timed_out",
+        "wait_for_turn",
         "waiters",
         "waiting_for",
     )  # fmt: skip
@@ -56,6 +58,8 @@ class Task:
         self.daemon = daemon
         self.baton = _thread.allocate_lock()
         self.baton.acquire()  # invariant: held unless the task was just told to go on
+        self.go_on: Callable[[], None] = self.baton.release
+        self.wait_for_turn: Callable[[], bool] = self.baton.acquire
         self.ident: int | None = None
         self.result: Any = None
         self.exception: BaseException | None = None
@@ -101,3 +105,17 @@ class Boot:
 
     def holder(self) -> Task | None:
         return self.task
+
+
+class Sleep:
+    """A wait for nothing but time."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self.waiters: list[Task] = []
+
+    def describe(self) -> str:
+        return f"sleep({self._seconds:g})"
+
+    def holder(self) -> Task | None:
+        return None

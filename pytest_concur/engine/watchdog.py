@@ -71,7 +71,7 @@ class Watchdog:
                 self._look(execution, time.monotonic())
 
     def _look(self, execution: Execution, now: float) -> None:
-        seen = id(execution), execution.beat, execution.record.steps, self._hooks.countdown.passed(), execution.is_idle
+        seen = id(execution), execution.progress, self._hooks.countdown.passed()
         if seen != self._seen:
             self._seen, self._progress_at, self._still = seen, now, None
             return

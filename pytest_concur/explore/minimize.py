@@ -1,23 +1,29 @@
 """Make a failing schedule simpler: fewer preemptions, then fewer switches, then fewer points, same bug.
 
-Delta debugging over segments with lenient replay: drop segments, or move their points to another segment of the same
-task, run what is left, and keep it if the run fails with the same signature and was simpler. Then shift each
-preemption towards the start of its segment.
+Delta debugging over segments with lenient replay: change a chunk of segments, run what that makes, and keep it if the
+run fails with the same signature and was simpler. A chunk is *merged*, so that each task runs its part of it in one go;
+small chunks are also dropped, or their points moved to another segment of the same task. Merging keeps every task as
+far as it was, so what comes behind the chunk still finds the tasks where it needs them. Last, each preemption is
+shifted towards the start of its segment.
 
 Source of the scheme: Zeller, Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", TSE 2002, on segments.
+Departure: merging, which takes the place of dropping for large chunks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import chain
+from itertools import permutations
 
 from pytest_concur.model.schedule import Executed, Schedule, Segment
 
 MOST_RUNS = 60
 
-MOST_SINGLES = 24
+MOST_SINGLES = 8
 """Runs of these spent on schedules with one preemption, when the failing one has many."""
+
+SMALL_CHUNK = 2
+"""Chunks of so many segments are dropped and moved, too."""
 
 Attempt = Callable[[Schedule], Executed | None]
 """Runs a schedule leniently; returns what was really executed if it failed alike, else ``None``."""
@@ -31,25 +37,51 @@ def minimize(failing: Executed, attempt: Attempt, *, budget: int = MOST_RUNS) ->
         attempt: Deterministic; each call counts against ``budget``.
         budget: Most runs to spend, at least 0.
     """
-    best = failing.schedule
-    tried = {best}
-    left = budget
-    improved = True
-    while improved and left > 0:
-        improved = False
-        for candidate in chain(_singles(failing) if best is failing.schedule else (), _candidates(best)):
-            if candidate in tried:
+    search = _Search(failing, attempt, budget)
+    search.try_any(iter([Schedule((), failing.schedule.choices)]))
+    search.try_any(_singles(search.best))
+    size = len(search.best.schedule.segments) // 2
+    while size >= 1 and search.left:
+        before = search.best
+        search.sweep(size)
+        # what a small step made possible may let the next one go further
+        size = SMALL_CHUNK if size == 1 and search.best is not before else size // 2
+    while search.try_any(_with_fewer_points(search.best.schedule)):
+        pass
+    return search.best.schedule
+
+
+class _Search:
+    """The best schedule so far, and the runs left to find a better one."""
+
+    def __init__(self, failing: Executed, attempt: Attempt, budget: int) -> None:
+        self.best = failing
+        self.left = budget
+        self._attempt = attempt
+        self._tried = {failing.schedule}
+
+    def try_any(self, candidates: Iterator[Schedule]) -> bool:
+        """Run candidates until one is better; return whether one was."""
+        for candidate in candidates:
+            if candidate in self._tried:
                 continue
-            if left <= 0:
-                break
-            tried.add(candidate)
-            left -= 1
-            executed = attempt(candidate)
-            if executed is not None and executed.schedule.sort_key < best.sort_key:
-                best, improved = executed.schedule, True
-                tried.add(best)
-                break
-    return best
+            if not self.left:
+                return False
+            self.left -= 1
+            self._tried.add(candidate)
+            executed = self._attempt(candidate)
+            if executed is not None and executed.schedule.sort_key < self.best.schedule.sort_key:
+                self.best = executed
+                self._tried.add(executed.schedule)
+                return True
+        return False
+
+    def sweep(self, size: int) -> None:
+        """Simplify chunk by chunk."""
+        start = 0
+        while start < len(self.best.schedule.segments) and self.left:
+            if not self.try_any(_with_chunk_changed(self.best, start, size)):
+                start += size
 
 
 def _singles(failing: Executed) -> Iterator[Schedule]:
@@ -69,25 +101,29 @@ def _singles(failing: Executed) -> Iterator[Schedule]:
         yield Schedule((*segments[:start], single), failing.schedule.choices)
 
 
-def _candidates(schedule: Schedule) -> Iterator[Schedule]:
-    """Yield simpler schedules, boldest first."""
-    segments = schedule.segments
-    count = len(segments)
-    yield Schedule((), schedule.choices)
-    size = count // 2
-    while size >= 1:
-        for start in range(0, count - size + 1, size):
-            dropped = segments[start : start + size]
-            rest = segments[:start] + segments[start + size :]
-            yield Schedule(rest, schedule.choices)
-            if size <= 2:
-                yield Schedule(_with_points_moved(rest, start, dropped), schedule.choices)
-        size //= 2
-    for place, segment in enumerate(segments):
-        if segment.points is None or segment.points == 0:
-            continue
-        for fewer in {0, segment.points // 2, segment.points - 1}:
-            yield Schedule((*segments[:place], Segment(segment.task, fewer), *segments[place + 1 :]), schedule.choices)
+def _with_chunk_changed(executed: Executed, start: int, size: int) -> Iterator[Schedule]:
+    segments, choices = executed.schedule.segments, executed.schedule.choices
+    chunk = segments[start : start + size]
+    before, behind = segments[:start], segments[start + size :]
+    if size <= SMALL_CHUNK:
+        yield Schedule(before + behind, choices)
+        yield Schedule(_with_points_moved(before + behind, start, chunk), choices)
+    merged = _merged(chunk, executed.passed[start : start + size])
+    if len(merged) < len(chunk) or size == SMALL_CHUNK:
+        orders = permutations(merged) if len(merged) <= 2 else iter([merged, merged[::-1]])
+        for order in orders:
+            yield Schedule((*before, *order, *behind), choices)
+
+
+def _merged(chunk: tuple[Segment, ...], passed: tuple[int, ...]) -> tuple[Segment, ...]:
+    """Return one segment for each task of a chunk, in order of appearance, that takes the task as far."""
+    totals: dict[int, int] = {}
+    last: dict[int, Segment] = {}
+    for segment, points in zip(chunk, passed, strict=False):
+        stood_at_point = segment.task in last and last[segment.task].points is not None
+        totals[segment.task] = totals.get(segment.task, 0) + points + stood_at_point
+        last[segment.task] = segment
+    return tuple(Segment(task, None if last[task].points is None else total) for task, total in totals.items())
 
 
 def _with_points_moved(rest: tuple[Segment, ...], start: int, dropped: tuple[Segment, ...]) -> tuple[Segment, ...]:
@@ -101,3 +137,13 @@ def _with_points_moved(rest: tuple[Segment, ...], start: int, dropped: tuple[Seg
                 result[place] = Segment(lost.task, None if points is None or more is None else points + more + 1)
                 break
     return tuple(result)
+
+
+def _with_fewer_points(schedule: Schedule) -> Iterator[Schedule]:
+    """Yield schedules with one preemption earlier in its segment."""
+    segments = schedule.segments
+    for place, segment in enumerate(segments):
+        if segment.points:
+            for fewer in sorted({0, segment.points // 2, segment.points - 1}):
+                earlier = Segment(segment.task, fewer)
+                yield Schedule((*segments[:place], earlier, *segments[place + 1 :]), schedule.choices)

@@ -42,6 +42,13 @@ class Budget:
 
     schedules: int
     seconds: float
+    """Of exploring; rewriting code that shows up late is not counted."""
+
+    wall_seconds: float = float("inf")
+    """Of anything."""
+
+    def is_spent(self, seconds: float, rewriting: float) -> bool:
+        return seconds - rewriting > self.seconds or seconds > self.wall_seconds
 
 
 @dataclass(slots=True)
@@ -99,11 +106,11 @@ def explore(
     is not exploring, and does not count against the budget.
     """
     searched = Searched(explored)
-    start, rewriting = time.perf_counter(), lab.rewriting_s
+    start, rewriting = time.perf_counter(), lab.patch.seconds
     has_focus = False
     longest = 0
     for index in range(budget.schedules):
-        if index and time.perf_counter() - start - (lab.rewriting_s - rewriting) > budget.seconds:
+        if index and budget.is_spent(time.perf_counter() - start, lab.patch.seconds - rewriting):
             break
         if index < len(remembered):
             trial = lab.run(partial(Replay, remembered[index].schedule))

@@ -6,18 +6,18 @@ import gc
 import random
 import sys
 import threading
-import time
 import traceback
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any
 
 from pytest_concur.engine.clock import VirtualClock
-from pytest_concur.engine.execution import Execution, Record
+from pytest_concur.engine.execution import Execution
 from pytest_concur.engine.hooks import Hooks, Observer
+from pytest_concur.engine.record import Record
 from pytest_concur.errors import DeadlockFound, LivelockFound, ThreadLeakFound
 from pytest_concur.instrument.patch import Mode, Patch
 from pytest_concur.instrument.points import Granularity
@@ -27,8 +27,6 @@ from pytest_concur.model.turn import Scheduler
 from pytest_concur.model.verdict import Kind
 from pytest_concur.model.waiting import Place, describe_stuck
 from pytest_concur.strategies.sequential import Sequential
-
-T = TypeVar("T")
 
 MOST_REPEATS = 25
 """Times a run is repeated because it met code that was not instrumented yet."""
@@ -103,8 +101,6 @@ class Laboratory:
         self._clock = VirtualClock.started_now()
         self.settings = settings
         self.runs = 0
-        self.rewriting_s = 0.0
-        """Wall time spent on rewriting code, not on running it."""
 
     def run(
         self,
@@ -133,7 +129,7 @@ class Laboratory:
             observer: Is told of every point; needs the flavour ``observe``.
             on_attempt: Called before each attempt.
         """
-        self._timed(lambda: self.patch.install(mode or Mode(granularity=self.settings.granularity)))
+        self.patch.install(mode or Mode(granularity=self.settings.granularity))
         self._hooks.observer = observer
         discovery = self.patch.discovery
         discovery.start() if discovers else discovery.pause()
@@ -147,19 +143,12 @@ class Laboratory:
                 if not keeps_error and trial.failure is not None:
                     _let_go(trial.failure.error)
                 gc.collect(0)  # so that the next run does not see what this one left in cycles
-                if not self._timed(lambda: self.patch.absorb(freeze_names=freeze_names)):
+                if not self.patch.absorb(freeze_names=freeze_names):
                     break
             assert trial is not None, "at least one attempt is made"
             return trial
         finally:
             self._hooks.observer = None
-
-    def _timed(self, work: Callable[[], T]) -> T:
-        start = time.perf_counter()
-        try:
-            return work()
-        finally:
-            self.rewriting_s += time.perf_counter() - start
 
     def cleanse(self) -> bool:
         """Run the given order once, to leave behind what a passing run leaves; return whether it passed."""
@@ -239,7 +228,7 @@ def judge(record: Record, error: BaseException | None, settings: Settings) -> Fa
         return Failure("exception", summary, signature_of(unhandled), unhandled)
     if record.held_locks:
         summary = f"still held when the test had returned: {', '.join(record.held_locks)}"
-        return Failure("thread-leak", summary, ("held", tuple(record.held_locks)), ThreadLeakFound(summary))
+        return Failure("thread-leak", summary, ("held", len(record.held_locks)), ThreadLeakFound(summary))
     return None
 
 

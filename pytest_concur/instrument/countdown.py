@@ -1,7 +1,7 @@
-"""The countdown: a C callable that returns ``None`` so many times, then something else.
+"""The countdown: an iterator that gives ``None`` so many times, then something else.
 
-It is the ``__next__`` of a list iterator over ``[None, None, …, True, True, …]``; ``__setstate__`` moves it. So a point
-that is no decision costs one C call, and arming it for the next decision another.
+It is a list iterator over ``[None, None, …, True, True, …]``; ``__setstate__`` moves it. So a point that is no decision
+costs one step of a loop, and arming it for the next decision one C call.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ class Countdown:
 
     def __init__(self) -> None:
         iterator: Any = iter([None] * CAPACITY + [True] * _SPARE_HITS)
+        self.iterator = iterator
+        """What rewritten code asks at each point."""
+
         self.tick = iterator.__next__
         """Returns ``None`` while points are left, then ``True`` until armed again."""
 
@@ -43,3 +46,7 @@ class Countdown:
         self._armed = 0
         self._move(CAPACITY)
         return passed
+
+    def stay(self) -> None:
+        """After a hit that was nobody's: the next point hits again, however many there are."""
+        self._move(CAPACITY)

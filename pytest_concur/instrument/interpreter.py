@@ -24,6 +24,9 @@ HAS_MONITORING = VERSION >= (3, 12)
 
 JUMP_IF_NONE = "POP_JUMP_FORWARD_IF_NONE" if VERSION == (3, 11) else "POP_JUMP_IF_NONE"
 
+EXHAUSTED_KEEPS_ITERATOR = VERSION >= (3, 12)
+"""Where ``FOR_ITER`` jumps to, the stack is as if it had gone on; before that the iterator is already popped."""
+
 POLLING_RESUMES = (0, 1)
 """``RESUME`` polls for a request to drop the GIL at a function's start and after ``yield``, not after ``await``
 (Python/ceval.c, bytecodes.c: ``oparg < 2``; from 3.13 on higher bits are flags)."""
@@ -78,9 +81,23 @@ def callable_from_top(location: Any) -> list[Instr]:
     return [null] if NULL_ABOVE_CALLABLE else [null, Instr("SWAP", 2, location=location)]
 
 
-def jump_if_none(target: Label, location: Any) -> Instr:
-    """Pop the top of the stack; jump if it is ``None``."""
-    return Instr(JUMP_IF_NONE, target, location=location)
+def unless_next_is_none(iterator: object, block: list[Instr], location: Any) -> list[Instr | Label]:
+    """Take the next item of an iterator that never ends; run ``block`` unless it is ``None``.
+
+    ``FOR_ITER`` asks the iterator without a call: from 3.12 on it is specialized for lists. ``block`` must leave the
+    stack as it found it; the iterator lies on top meanwhile.
+    """
+    ended, passed, behind = Label(), Label(), Label()
+    return [
+        Instr("LOAD_CONST", iterator, location=location),
+        Instr("FOR_ITER", ended if EXHAUSTED_KEEPS_ITERATOR else behind, location=location),
+        ended,
+        Instr(JUMP_IF_NONE, passed, location=location),
+        *block,
+        passed,
+        Instr("POP_TOP", location=location),
+        behind,
+    ]
 
 
 def _invoke(count: int, location: Any) -> list[Instr]:

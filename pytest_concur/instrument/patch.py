@@ -15,6 +15,7 @@ import time
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import repeat
 
 from pytest_concur.instrument.cache import CodeCache
 from pytest_concur.instrument.discovery import Discovery
@@ -79,6 +80,10 @@ class Patch:
         self._known: set[int] = set()  # ids of codes that discovery need not report (again)
         self._keep: list[types.CodeType] = []  # keeps the ids in _known from being reused
         self._mode: Mode | None = None
+        self._first_mode: Mode | None = None
+        self._started: set[int] = set()  # ids of known codes that were seen to start
+        self._stand_ins: dict[int, types.CodeType] = {}  # by id of the original, for code that was not seen to run
+        self._stood_in_for: dict[int, _Unit] = {}  # by id of the stand-in
         self._by_module: dict[str, list[_Unit]] = {}
         self._names: dict[str, WrittenNames] = {}
         self._facts: dict[int, _ModuleFacts] = {}
@@ -86,17 +91,22 @@ class Patch:
         self._written = WrittenNames()
         self._touched: set[str] = set()
         self.discovery = Discovery(self._is_new)
+        self.seconds = 0.0
+        """Wall time spent so far on finding and rewriting code."""
 
     def install(self, mode: Mode) -> None:
         """Swap rewritten code in; what was swapped in another mode is replaced."""
+        if mode == self._mode:
+            return
+        start = time.perf_counter()
         if not self._units:
             self._scan()
             self._touch({self._test_module})
-        if mode == self._mode:
-            return
         self._mode = mode
+        self._first_mode = self._first_mode or mode
         for unit in self._chosen.values():
             self._swap(unit)
+        self.seconds += time.perf_counter() - start
 
     def mute(self, sites: frozenset[Site]) -> None:
         """Leave these points out in focused modes from now on."""
@@ -124,11 +134,20 @@ class Patch:
         seen = self.discovery.take()
         if not seen:
             return False
-        if any(id(code) not in self._units for code in seen):
+        start = time.perf_counter()
+        has_fresh = self._absorb(seen, freeze_names)
+        self.seconds += time.perf_counter() - start
+        return has_fresh
+
+    def _absorb(self, seen: list[types.CodeType], freeze_names: bool) -> bool:
+        if any(id(code) not in self._units and id(code) not in self._stood_in_for for code in seen):
             self._scan()
-        fresh = [self._units[id(code)] for code in seen if id(code) in self._units]
+        found = [self._stood_in_for.get(id(code)) or self._units.get(id(code)) for code in seen]
+        fresh = [unit for unit in found if unit is not None]
         for code in seen:
             self._note_known(code)
+            self._started.add(id(code))
+        self._started.update(id(unit.code) for unit in fresh)
         self._chosen.update((id(unit.code), unit) for unit in fresh)
         if not freeze_names:
             self._touch({unit.module for unit in fresh})
@@ -142,7 +161,7 @@ class Patch:
         self._names.clear()
         self._facts.clear()  # modules may have been changed since
         mine: dict[int, _Unit] = {}
-        swapped = {id(code): self._units[place] for (_, place), code in self._ready.items()}
+        swapped = self._stood_in_for | {id(code): self._units[place] for (_, place), code in self._ready.items()}
         for function, owner in functions_in(self._scope):
             code = function.__code__
             known = swapped.get(id(code)) or self._units.get(id(code))
@@ -185,16 +204,46 @@ class Patch:
 
     def _swap(self, unit: _Unit) -> None:
         assert self._mode is not None, "nothing is swapped in"
-        # library code has no points: one form serves all
-        key = self._mode if unit.owner == "user" else Mode(), id(unit.code)
-        code = self._ready.get(key)
-        if code is None:
-            recipe = self._recipe(unit, self._mode)
-            code = self._ready[key] = bind(self._cache.rewritten(unit.code, recipe), self._hooks)
-            for each in nested(code):
-                self._note_known(each)
+        code = self._code_for(unit, self._mode)
         for function in unit.functions:
             function.__code__ = code
+
+    def _code_for(self, unit: _Unit, mode: Mode) -> types.CodeType:
+        if unit.owner == "library":
+            mode = Mode()  # no points: one form serves all
+        elif mode != self._first_mode and not self._has_started(unit):
+            assert self._first_mode is not None, "a mode was installed"
+            return self._code_for(unit, self._first_mode) if mode.is_focused else self._stand_in(unit)
+        key = mode, id(unit.code)
+        code = self._ready.get(key)
+        if code is None:
+            code = self._ready[key] = bind(self._cache.rewritten(unit.code, self._recipe(unit, mode)), self._hooks)
+            for each in nested(code):
+                self._note_known(each)
+        return code
+
+    def _has_started(self, unit: _Unit) -> bool:
+        first = self._ready.get((self._first_mode, id(unit.code))) if self._first_mode is not None else None
+        return id(unit.code) in self._started or id(first) in self._started
+
+    def _stand_in(self, unit: _Unit) -> types.CodeType:
+        """Return what stands in, until it starts, for code that was never seen to run: rewriting all would take long.
+
+        It blocks under control like all code and has no points; should it start, it is reported as new.
+        """
+        assert self._first_mode is not None, "a mode was installed"
+        code = self._stand_ins.get(id(unit.code))
+        if code is None:
+            rewritten = self._cache.rewritten(unit.code, self._recipe(unit, self._first_mode))
+            code = self._stand_ins[id(unit.code)] = bind(rewritten, self._bind_without_points)
+            self._stood_in_for[id(code)] = unit
+            for each in nested(code):
+                if each is not code:
+                    self._note_known(each)
+        return code
+
+    def _bind_without_points(self, placeholder: tuple[object, ...]) -> object:
+        return repeat(None) if placeholder[1] == "countdown" else self._hooks(placeholder)
 
     def _recipe(self, unit: _Unit, mode: Mode) -> Recipe:
         intercepted = self._facts_of(unit).intercepted & _all_names(unit.code)
@@ -216,7 +265,10 @@ class Patch:
 
     def _is_new(self, code: types.CodeType) -> bool:
         if id(code) in self._known:
+            self._started.add(id(code))
             return False
+        if id(code) in self._stood_in_for:
+            return True
         unit = self._units.get(id(code))
         if unit is not None:
             return unit.owner == "user" or _may_block(unit, self._facts_of(unit))
@@ -271,9 +323,12 @@ def _may_block(unit: _Unit, facts: _ModuleFacts) -> bool:
 
 
 def _is_bookkeeping(name: str) -> bool:
-    """Functions of ``threading`` that keep account of threads, where a switch would be noise."""
+    """Functions of ``threading`` that keep account, where a switch would be noise.
+
+    ``Condition._is_owned`` tries a lock that the calling task holds: nobody else can change the answer.
+    """
     return (name.startswith("Thread.") and name not in {"Thread.join", "Thread._wait_for_tstate_lock"}) or name in {
-        "enumerate", "active_count", "_maintain_shutdown_locks", "_register_atexit",
+        "enumerate", "active_count", "_maintain_shutdown_locks", "_register_atexit", "Condition._is_owned",
     }  # fmt: skip
 
 

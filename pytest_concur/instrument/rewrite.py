@@ -1,8 +1,9 @@
 """Rewrite a code object: scheduling points before shared accesses, hooks where blocking primitives are loaded.
 
-A point is ``if countdown() is not None: switch()``, where ``countdown`` is a C callable: Python runs only when the
-countdown hits. A load of ``lock.acquire``, ``time.sleep`` and the like is followed by a hook that may hand out a
-controlled counterpart of *that very object*; a ``with`` statement hands its context manager to a hook first.
+A point is ``if next(countdown) is not None: switch()``, asked by the interpreter's own loop instruction, without a
+call: Python runs only when the countdown hits. A load of ``lock.acquire``, ``time.sleep`` and the like is followed by a
+hook that may hand out a controlled counterpart of *that very object*; a ``with`` statement hands its context manager to
+a hook first.
 
 What is inserted refers to the hooks by placeholder constants, so that rewritten code can be stored on disk;
 :func:`bind` puts the real callables in. Editing is done by the ``bytecode`` library.
@@ -15,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from bytecode import Bytecode, Instr, Label
+from bytecode import Bytecode, Instr
 
 from pytest_concur.instrument import interpreter
 from pytest_concur.instrument.points import Granularity, Point, find_points, loop_guards
@@ -145,14 +146,10 @@ def code_key(code: types.CodeType) -> str:
 
 
 def _point(point: Point, site: Site, recipe: Recipe, location: Any) -> list[Any]:
-    passed = Label()
+    switch = [*interpreter.call((MARK, "switch"), location), Instr("POP_TOP", location=location)]
     observed = _observe(point, site, location) if recipe.flavour == "observe" else []
     return [
-        *interpreter.call((MARK, "countdown"), location),
-        interpreter.jump_if_none(passed, location),
-        *interpreter.call((MARK, "switch"), location),
-        Instr("POP_TOP", location=location),
-        passed,
+        *interpreter.unless_next_is_none((MARK, "countdown"), switch, location),
         *observed,  # when the task goes on: what others did while it stood here comes before
     ]
 

@@ -28,17 +28,17 @@ _OURS = ("pytest_concur", "_pytest", "pytest", "pluggy", "xdist", "execnet", "py
 class Scope:
     """Decides for a module whether its functions are instrumented, and how."""
 
-    def __init__(self, roots: Iterable[Path], prefixes: Iterable[str] = (), modules: Iterable[str] = ()) -> None:
+    def __init__(self, roots: Iterable[Path], prefixes: Iterable[str], test_module: types.ModuleType) -> None:
         """
         Args:
             roots: Folders of the project; code below them is the user's, unless it is an installed package.
             prefixes: Names of further modules or packages that are the user's.
-            modules: Names of single modules that are the user's, such as the test's own.
+            test_module: The test's own module: it is the user's, and so is what it imports, unless that is installed.
         """
         self._roots = tuple(str(root) + "/" for root in roots)
-        self._prefixes = tuple(prefixes)
-        self._modules = frozenset(modules)
         self._installed = tuple(_installed_folders())
+        self._test_module = test_module.__name__
+        self._prefixes = (*prefixes, *sorted(self._imported_by(test_module)))
         self._by_module: dict[str, Owner | None] = {}
         self._by_file: dict[str, bool] = {}
 
@@ -56,7 +56,7 @@ class Scope:
         known = self._by_file.get(filename)
         if known is None:
             known = filename.startswith(self._roots) and not filename.startswith(self._installed)
-            known = known and "/site-packages/" not in filename
+            known = known and "-packages/" not in filename
             self._by_file[filename] = known
         return known
 
@@ -65,7 +65,7 @@ class Scope:
         return filename.startswith(_STDLIB) and filename.removeprefix(_STDLIB).startswith(_LIBRARY_PATHS)
 
     def _owner_of_module(self, module: str) -> Owner | None:
-        if has_prefix(module, self._prefixes) or module in self._modules:
+        if has_prefix(module, self._prefixes) or module == self._test_module:
             return "user"
         if has_prefix(module, LIBRARY):
             return "library"
@@ -74,6 +74,23 @@ class Scope:
         found = sys.modules.get(module)
         filename = getattr(found, "__file__", None)
         return "user" if isinstance(filename, str) and self.is_project_file(filename) else None
+
+    def _imported_by(self, module: types.ModuleType) -> frozenset[str]:
+        """Return the top-level names of what a module has imported and nobody has installed.
+
+        A helper beside the project, or a package that is used from its sources, is the user's like the project itself.
+        """
+        names = {
+            str(value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", ""))
+            for value in list(vars(module).values())
+        }
+        return frozenset(name.split(".")[0] for name in names if self._is_uninstalled(name))
+
+    def _is_uninstalled(self, name: str) -> bool:
+        filename = getattr(sys.modules.get(name), "__file__", None)
+        if not isinstance(filename, str) or has_prefix(name, _OURS):
+            return False
+        return not filename.startswith((_STDLIB, *self._installed)) and "-packages/" not in filename
 
 
 def has_prefix(module: str, prefixes: Iterable[str]) -> bool:

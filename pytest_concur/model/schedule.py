@@ -13,13 +13,13 @@ import hashlib
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 TOKEN_PREFIX = "c1"
 UNTIL_BLOCKED = None
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(NamedTuple):
     """One task running without being switched away."""
 
     task: int

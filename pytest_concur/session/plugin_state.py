@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -121,9 +122,10 @@ class PluginState:
         """Run a marked test; ``None`` leaves it to pytest."""
         if self.mode == "off":
             return None
+        started = time.perf_counter()  # what a test's time-out counts begins before the imports of the first one
         from pytest_concur.session.runner import TestRunner
 
-        runner = TestRunner(item, self.resolve(item), self.around)
+        runner = TestRunner(item, self.resolve(item), self.around, started=started)
         item.stash[_RESULT] = runner.result
         runner.run(self._config.getoption("concur_replay"))
         return True

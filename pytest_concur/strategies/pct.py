@@ -35,12 +35,11 @@ class PCT:
         self._rng = rng
         count = min(depth - 1, length // 3) if length >= 3 else min(depth - 1, length)
         self._changes = sorted(rng.sample(range(length), count), reverse=True)
-        self._ranking: list[int] = []  # invariant: lowest priority first; every task seen so far, once
+        self._ranking: list[int] = []  # invariant: lowest priority first; tasks 0, 1, … without a gap
 
     def next_turn(self, moment: Moment) -> tuple[int, int]:
-        for task in moment.enabled:
-            if task not in self._ranking:
-                self._ranking.insert(self._rng.randint(0, len(self._ranking)), task)
+        for task in range(len(self._ranking), moment.enabled[-1] + 1):
+            self._ranking.insert(self._rng.randint(0, len(self._ranking)), task)
         if moment.timed and (early := fires_early(self._rng, moment.timed)) is not None:
             return early, self._points_to_change(early, moment)
         if moment.yielded and moment.current is not None:

@@ -1,0 +1,114 @@
+"""Count scheduling points: of the run, of the running task's turn; say when the next question is due.
+
+A hot path: everything here happens at each hand-over.
+"""
+
+from __future__ import annotations
+
+from pytest_concur.instrument.countdown import Countdown
+
+SPIN_POINTS = 1_000
+"""Points that a task passes without being switched away before it is taken to spin, and others are offered a turn."""
+
+FAIR_SHARE = 4
+"""The last quarter of ``max_steps`` is scheduled fairly, whatever the strategy."""
+
+IDLE_STEPS = 4_000
+"""Points without anybody blocking, waking or ending before time is taken to pass, as on a real machine."""
+
+
+class Meter:
+    """The points of one run. A point is *contested* if it was passed while at least two tasks could run."""
+
+    def __init__(self, countdown: Countdown, max_steps: int) -> None:
+        self._take, self._arm_countdown = countdown.take, countdown.arm
+        self.max_steps = max_steps
+        self.steps = 0
+        """All points passed, up to when this was settled last."""
+
+        self.is_contested = False
+        """Points passed from now on are contested."""
+
+        self.pace: int | None = None
+        """If set, every question is followed by so many points, whatever was asked for."""
+
+        self.fair_from = max_steps - max_steps // FAIR_SHARE
+        self.time_check = IDLE_STEPS
+        """At so many steps time passes, unless something happens before."""
+
+        self._lonely = 0  # points that were not contested
+        self._turn_contested = 0  # contested points of the run when the turn began
+        self._spins_at = SPIN_POINTS
+        self.limit = min(self.fair_from, self.time_check, SPIN_POINTS)
+        """At so many steps something is due, whatever the scheduler wants."""
+
+    @property
+    def contested(self) -> int:
+        """Contested points passed."""
+        return self.steps - self._lonely
+
+    @property
+    def turn_points(self) -> int:
+        """Contested points passed in this turn."""
+        return self.steps - self._lonely - self._turn_contested
+
+    def settle(self) -> None:
+        """Account for the points passed since the countdown was armed; the next point will ask."""
+        passed = self._take()
+        if passed:
+            self.steps += passed
+            if not self.is_contested:
+                self._lonely += passed
+
+    def pass_point(self, points: int) -> None:
+        """The running task goes on past the point it stands at, and ``points`` more."""
+        self.steps += 1
+        if not self.is_contested:
+            self._lonely += 1
+        self.arm(points)
+
+    def begin_turn(self) -> None:
+        """Somebody has got the turn; :meth:`arm` comes next."""
+        steps = self.steps
+        self._turn_contested = steps - self._lonely
+        self._spins_at = limit = steps + SPIN_POINTS
+        if limit > self.time_check:
+            limit = self.time_check
+        self.limit = limit if limit < self.fair_from else self.fair_from
+
+    def arm(self, points: int) -> None:
+        """Ask again after so many points, or earlier if something else is due."""
+        if self.pace is not None:
+            points = self.pace
+        else:
+            left = self.limit - self.steps
+            if points > left:
+                points = left if left > 0 else 0
+        self._arm_countdown(points)
+
+    def is_spinning(self) -> bool:
+        """Whether the turn is so long that its task may be spinning; true once for each :data:`SPIN_POINTS`."""
+        if self.steps < self._spins_at:
+            return False
+        self._spins_at += SPIN_POINTS
+        self._set_limit()
+        return True
+
+    def note_progress(self) -> None:
+        """Somebody blocked, woke or ended: time need not pass for a while."""
+        self.time_check = self.steps + IDLE_STEPS
+        self._set_limit()
+
+    def interrupt_turn(self) -> tuple[int, int, int]:
+        """Another task runs for a moment; return what :meth:`resume_turn` needs."""
+        return self._turn_contested, self.steps, self._lonely
+
+    def resume_turn(self, state: tuple[int, int, int]) -> None:
+        """Go on with a turn as if nothing had been passed meanwhile."""
+        began, steps, lonely = state
+        self._turn_contested = began + (self.steps - steps) - (self._lonely - lonely)
+        self._spins_at = self.steps + SPIN_POINTS
+        self._set_limit()
+
+    def _set_limit(self) -> None:
+        self.limit = min(self._spins_at, self.time_check, self.fair_from)

@@ -1,0 +1,53 @@
+"""What a run leaves behind: how it ended, who ran when, what was seen on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pytest_concur.model.schedule import Executed, Schedule, Segment
+from pytest_concur.model.waiting import Place, Waiting
+
+Ending = Literal["completed", "deadlock", "livelock", "leak", "step-limit", "gave-up"]
+
+
+@dataclass(slots=True)
+class Record:
+    """What a run leaves behind."""
+
+    ending: Ending = "completed"
+    segments: list[Segment] = field(default_factory=list)
+    passed: list[int] = field(default_factory=list)
+    """For each segment the contested points it passed."""
+
+    choices: list[int] = field(default_factory=list)
+    steps: int = 0
+    contested: int = 0
+    switches: int = 0
+    waiting: list[Waiting] = field(default_factory=list)
+    unhandled: list[tuple[str, BaseException]] = field(default_factory=list)
+    """Exceptions that ended a thread, with the task's name."""
+
+    held_locks: list[str] = field(default_factory=list)
+    leaked: list[str] = field(default_factory=list)
+    """Threads that were still alive when the body had returned and nobody could end them."""
+
+    running: list[tuple[str, Place]] = field(default_factory=list)
+    """Tasks that could still run at the step limit, and where they stood."""
+
+    uncontrolled: list[tuple[str, str]] = field(default_factory=list)
+    """What blocked or ran outside control, and where."""
+
+    sites: list[str] = field(default_factory=list)
+    """Where each preempted segment ended; only when ``is_recording``."""
+
+    stragglers: list[str] = field(default_factory=list)
+    task_count: int = 1
+
+    @property
+    def schedule(self) -> Schedule:
+        return Schedule(tuple(self.segments), tuple(self.choices))
+
+    @property
+    def executed(self) -> Executed:
+        return Executed(self.schedule, tuple(self.passed))

@@ -1,0 +1,86 @@
+"""Code is swapped in as far as it runs, and put back."""
+
+from __future__ import annotations
+
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from pytest_concur.engine.hooks import Hooks
+from pytest_concur.instrument.cache import CodeCache
+from pytest_concur.instrument.patch import Mode, Patch
+from pytest_concur.instrument.scope import Scope
+
+SOURCE = """\
+import threading
+
+LOCK = threading.Lock()
+STATE = [0]
+
+
+def runs():
+    STATE[0] += 1
+
+
+def runs_late():
+    with LOCK:
+        for _ in STATE:
+            STATE[0] += 1
+"""
+
+
+@pytest.fixture
+def module(tmp_path):
+    name = "module_of_test_patch"
+    (tmp_path / f"{name}.py").write_text(SOURCE)
+    sys.path.insert(0, str(tmp_path))
+    yield __import__(name)
+    sys.path.remove(str(tmp_path))
+    del sys.modules[name]
+
+
+@pytest.fixture
+def patch(module, tmp_path):
+    holder = types.ModuleType("holder")
+    made = Patch(Scope([tmp_path], (), holder), CodeCache(None), Hooks().bind, "holder")
+    yield made
+    made.remove()
+    made.discovery.stop()
+
+
+def test_code_not_seen_to_run_is_rewritten_for_another_mode_when_it_starts(module, patch):
+    """In a second mode a stand-in serves until the code starts: it blocks under control; then it is reported as new."""
+    own = module.runs_late.__code__
+    patch.install(Mode())
+    patch.discovery.start()
+    module.runs()
+    assert patch.absorb(freeze_names=False)
+
+    patch.install(Mode(granularity="gil"))
+    stand_in = module.runs_late.__code__
+    module.runs_late()
+
+    assert patch.absorb(freeze_names=True)
+    assert module.runs_late.__code__ not in (own, stand_in)
+    module.runs_late()
+    assert not patch.absorb(freeze_names=True), "nothing is new any more"
+    patch.remove()
+    assert module.runs_late.__code__ is own
+
+
+def test_helpers_beside_the_project_are_the_users(tmp_path_factory, monkeypatch):
+    """What a test's module imports is instrumented although it lies outside the project; installed packages are not."""
+    folder: Path = tmp_path_factory.mktemp("beside")
+    (folder / "helper_of_test_patch.py").write_text("def help():\n    pass\n")
+    monkeypatch.syspath_prepend(folder)
+    helper = __import__("helper_of_test_patch")
+    test_module = types.ModuleType("test_module")
+    test_module.__dict__.update(helper=helper, raises=pytest.raises, json=__import__("json"))
+
+    scope = Scope([folder / "project"], (), test_module)
+
+    assert scope.owner("helper_of_test_patch", str(helper.__file__)) == "user"
+    assert scope.owner("json", str(__import__("json").__file__)) is None
+    assert scope.owner("_pytest.raises", str(sys.modules["_pytest.raises"].__file__)) is None
