@@ -144,7 +144,7 @@ class Execution:
         main, segments = self.tasks[0], self.record.segments
         if not self.is_over and segments and segments[-1].points is not None:
             self._meter.settle()
-            self._note_segment(main, None)  # else a replay would let the task go on that was preempted last
+            self._note_segment(main)  # else a replay would let the task go on that was preempted last
         if self.current is not main:  # interrupted between handing over and waiting
             self._regain()
         elif not self.is_over and any(not task.has_ended for task in self.tasks[1:]):
@@ -211,15 +211,15 @@ class Execution:
         if task is me:
             self._meter.pass_point(points)
             return
-        self._note_segment(me, self._meter.turn_points)
+        self._note_segment(me, is_preempted=True)
         self._hand_over(task, points)
         self._wait_for_turn(me)
 
     def _ask(self, current: int | None = None, yielded: bool = False) -> tuple[Task, int]:
         """Ask the scheduler; ``current``: the task that could go on."""
         self.beat += 1
-        moment = self._moment
-        moment.current, moment.yielded, moment.contested = current, yielded, self._meter.contested
+        moment, meter = self._moment, self._meter
+        moment.current, moment.yielded, moment.contested = current, yielded, meter.steps - meter.lonely
         if self._explores_timeouts:
             moment.timed = [
                 task.id for task in self.tasks if task.deadline_ns is not None and task.id not in self._enabled
@@ -235,15 +235,10 @@ class Execution:
     def _hand_over(self, task: Task, points: int) -> None:
         """Make ``task`` the running one and arm for its turn; the caller then stops or ends."""
         self.current, self.current_ident = task, task.ident
-        self._begin_turn(points)
+        self._sleeps = 0
+        self._meter.begin_turn(points)
         self.record.switches += 1
         task.go_on()
-
-    def _begin_turn(self, points: int) -> None:
-        self._sleeps = 0
-        meter = self._meter
-        meter.begin_turn()
-        meter.arm(points if meter.is_contested else UNLIMITED)
 
     def _wait_for_turn(self, me: Task) -> None:
         try:
@@ -254,13 +249,14 @@ class Execution:
         if self.is_over:
             self._tell_over()
 
-    def _note_segment(self, task: Task, points: int | None) -> None:
+    def _note_segment(self, task: Task, *, is_preempted: bool = False) -> None:
         if self._fair is not None:
             return  # fair turns follow from the step count alone
-        self.record.segments.append(Segment(task.id, points))
-        self.record.passed.append(self._meter.turn_points)
-        if points is not None and self.is_recording:
-            self.record.sites.append(site_of(sys._getframe(2)))
+        record, points = self.record, self._meter.turn_points()
+        record.segments.append(Segment(task.id, points if is_preempted else None))
+        record.passed.append(points)
+        if is_preempted and self.is_recording:
+            record.sites.append(site_of(sys._getframe(2)))
 
     # ---- blocking; called by the running task ----
 
@@ -278,7 +274,7 @@ class Execution:
         resource.waiters.append(me)
         self._enabled.remove(me.id)
         self._meter.is_contested = len(self._enabled) > 1
-        self._note_segment(me, None)
+        self._note_segment(me)
         try:
             self._give_turn_away(me)
         finally:
@@ -299,7 +295,8 @@ class Execution:
             return
         task, points = self._ask()
         if task is me:
-            self._begin_turn(points)
+            self._sleeps = 0
+            self._meter.begin_turn(points)
             return
         self._hand_over(task, points)
         self._wait_for_turn(me)
@@ -466,7 +463,7 @@ class Execution:
         if self.is_over:
             self._end_next()
             return
-        self._note_segment(task, None)
+        self._note_segment(task)
         for waiter in task.waiters:
             if waiter.id not in self._enabled:
                 self._add_enabled(waiter)
@@ -604,7 +601,7 @@ class Execution:
         self._meter.settle()
         self._enabled.remove(task.id)
         self._meter.is_contested = len(self._enabled) > 1
-        self._note_segment(task, None)
+        self._note_segment(task)
         self.current_ident = None
         self.pick_somebody()
 
@@ -667,7 +664,7 @@ class Execution:
         if self.is_idle:
             self.is_idle = False
             self.current, self.current_ident = task, task.ident
-            self._meter.begin_turn()
+            self._meter.begin_turn(0)
             self._rearm()
             return
         self._wait_for_turn(task)

@@ -5,7 +5,7 @@ A hot path: everything here happens at each hand-over.
 
 from __future__ import annotations
 
-from pytest_concur.instrument.countdown import Countdown
+from pytest_concur.instrument.countdown import CAPACITY, SPARE_HITS, Countdown
 
 SPIN_POINTS = 1_000
 """Points that a task passes without being switched away before it is taken to spin, and others are offered a turn."""
@@ -21,7 +21,7 @@ class Meter:
     """The points of one run. A point is *contested* if it was passed while at least two tasks could run."""
 
     def __init__(self, countdown: Countdown, max_steps: int) -> None:
-        self._take, self._arm_countdown = countdown.take, countdown.arm
+        self._countdown, self._move, self._ahead = countdown, countdown.move, countdown.ahead
         self.max_steps = max_steps
         self.steps = 0
         """All points passed, up to when this was settled last."""
@@ -36,8 +36,12 @@ class Meter:
         self.time_check = IDLE_STEPS
         """At so many steps time passes, unless something happens before."""
 
-        self._lonely = 0  # points that were not contested
-        self._turn_contested = 0  # contested points of the run when the turn began
+        self.lonely = 0
+        """Of these, the points that were not contested."""
+
+        self.turn_began = 0
+        """Contested points passed when the turn began."""
+
         self._spins_at = SPIN_POINTS
         self.limit = min(self.fair_from, self.time_check, SPIN_POINTS)
         """At so many steps something is due, whatever the scheduler wants."""
@@ -45,36 +49,39 @@ class Meter:
     @property
     def contested(self) -> int:
         """Contested points passed."""
-        return self.steps - self._lonely
+        return self.steps - self.lonely
 
-    @property
     def turn_points(self) -> int:
         """Contested points passed in this turn."""
-        return self.steps - self._lonely - self._turn_contested
+        return self.steps - self.lonely - self.turn_began
 
     def settle(self) -> None:
         """Account for the points passed since the countdown was armed; the next point will ask."""
-        passed = self._take()
-        if passed:
-            self.steps += passed
-            if not self.is_contested:
-                self._lonely += passed
+        countdown = self._countdown
+        left = self._ahead() - SPARE_HITS
+        passed = countdown.armed - left if left > 0 else countdown.armed
+        countdown.armed = 0
+        self._move(CAPACITY)
+        self.steps += passed
+        if not self.is_contested:
+            self.lonely += passed
 
     def pass_point(self, points: int) -> None:
         """The running task goes on past the point it stands at, and ``points`` more."""
         self.steps += 1
         if not self.is_contested:
-            self._lonely += 1
+            self.lonely += 1
         self.arm(points)
 
-    def begin_turn(self) -> None:
-        """Somebody has got the turn; :meth:`arm` comes next."""
+    def begin_turn(self, points: int) -> None:
+        """Somebody gets the turn, for so many points if they are contested."""
         steps = self.steps
-        self._turn_contested = steps - self._lonely
+        self.turn_began = steps - self.lonely
         self._spins_at = limit = steps + SPIN_POINTS
         if limit > self.time_check:
             limit = self.time_check
         self.limit = limit if limit < self.fair_from else self.fair_from
+        self.arm(points if self.is_contested else CAPACITY)
 
     def arm(self, points: int) -> None:
         """Ask again after so many points, or earlier if something else is due."""
@@ -84,7 +91,8 @@ class Meter:
             left = self.limit - self.steps
             if points > left:
                 points = left if left > 0 else 0
-        self._arm_countdown(points)
+        self._countdown.armed = points
+        self._move(CAPACITY - points)
 
     def is_spinning(self) -> bool:
         """Whether the turn is so long that its task may be spinning; true once for each :data:`SPIN_POINTS`."""
@@ -101,12 +109,12 @@ class Meter:
 
     def interrupt_turn(self) -> tuple[int, int, int]:
         """Another task runs for a moment; return what :meth:`resume_turn` needs."""
-        return self._turn_contested, self.steps, self._lonely
+        return self.turn_began, self.steps, self.lonely
 
     def resume_turn(self, state: tuple[int, int, int]) -> None:
         """Go on with a turn as if nothing had been passed meanwhile."""
         began, steps, lonely = state
-        self._turn_contested = began + (self.steps - steps) - (self._lonely - lonely)
+        self.turn_began = began + (self.steps - steps) - (self.lonely - lonely)
         self._spins_at = self.steps + SPIN_POINTS
         self._set_limit()
 

@@ -25,31 +25,31 @@ class Resource(Protocol):
 class Task:
     """One flow of control of a run. The test's own body is task 0."""
 
-    __slots__ = (
-        "baton",
-        "boots",
-        "children",
-        "daemon",
-        "deadline_ns",
-        "exception",
-        "function",
-        "go_on",
-        "has_ended",
-        "has_started",
-        "id",
-        "ident",
-        "is_external",
-        "is_unhandled",
-        "name",
-        "raised",
-        "result",
-        "sentinel",
-        "thread",
-        "timed_out",
-        "wait_for_turn",
-        "waiters",
-        "waiting_for",
-    )  # fmt: skip
+    ident: int | None = None
+    thread: Any = None
+    """The ``threading.Thread``, if it is one."""
+
+    sentinel: Any = None
+    """CPython 3.11, 3.12: the lock that C code releases when the thread is gone."""
+
+    result: Any = None
+    exception: BaseException | None = None
+    is_unhandled = False
+    """The exception reached the end of a thread, so that nobody can have handled it."""
+
+    has_started = False
+    has_ended = False
+    is_external = False
+    """It runs or blocks outside control; the watchdog saw that."""
+
+    waiting_for: Resource | None = None
+    deadline_ns: int | None = None
+    timed_out = False
+    boots: Boot | None = None
+    raised = 0
+    """Times that the task was told that its run is over."""
+
+    # what most tasks never set stands in the class: tasks are made for every run
 
     def __init__(self, number: int, name: str, function: Callable[[], Any], *, daemon: bool = False) -> None:
         self.id = number
@@ -60,31 +60,7 @@ class Task:
         self.baton.acquire()  # invariant: held unless the task was just told to go on
         self.go_on: Callable[[], None] = self.baton.release
         self.wait_for_turn: Callable[[], bool] = self.baton.acquire
-        self.ident: int | None = None
-        self.result: Any = None
-        self.exception: BaseException | None = None
-        self.is_unhandled = False
-        """The exception reached the end of a thread, so that nobody can have handled it."""
-
-        self.has_started = False
-        self.has_ended = False
-        self.is_external = False
-        """It runs or blocks outside control; the watchdog saw that."""
-
-        self.waiting_for: Resource | None = None
-        self.deadline_ns: int | None = None
-        self.timed_out = False
         self.waiters: list[Task] = []
-        self.thread: Any = None
-        """The ``threading.Thread``, if it is one."""
-
-        self.sentinel: Any = None
-        """CPython 3.11, 3.12: the lock that C code releases when the thread is gone."""
-
-        self.raised = 0
-        """Times that the task was told that its run is over."""
-
-        self.boots: Boot | None = None
 
     def describe(self) -> str:
         return f"the end of {self.name}"

@@ -106,7 +106,7 @@ def explore(
     is not exploring, and does not count against the budget.
     """
     searched = Searched(explored)
-    start, rewriting = time.perf_counter(), lab.patch.seconds
+    start, rewriting, runs = time.perf_counter(), lab.patch.seconds, lab.runs
     has_focus = False
     longest = 0
     for index in range(budget.schedules):
@@ -150,7 +150,8 @@ def explore(
             explored.complete = not searched.uncontrolled and not searched.is_step_limited
             break  # one task, nothing to choose: every schedule is this one
         progress(explored.schedules, time.perf_counter() - start)
-    explored.seconds = time.perf_counter() - start
+    explored.seconds = time.perf_counter() - start - (lab.patch.seconds - rewriting)
+    explored.runs = lab.runs - runs
     return searched
 
 
@@ -247,6 +248,7 @@ def _compare(lab: Laboratory, reference: Reference, trial: Trial, searched: Sear
 
 def _run_twice(lab: Laboratory, reference: Reference, strategy: Strategy, first: Trial, searched: Searched) -> None:
     second = lab.run(lambda: strategy.scheduler(0))
+    searched.explored.switches += second.record.switches
     if first.record.segments != second.record.segments or first.record.choices != second.record.choices:
         pairs = zip(first.record.segments, second.record.segments, strict=False)
         step = next((i for i, (a, b) in enumerate(pairs, 1) if a != b), len(second.record.segments))

@@ -14,13 +14,13 @@ import queue
 import time
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 
 from pytest_concur.instrument.cache import CodeCache
 from pytest_concur.instrument.discovery import Discovery
 from pytest_concur.instrument.points import Granularity
-from pytest_concur.instrument.rewrite import INTERCEPTED_METHODS, Flavour, Recipe, Site, bind, is_bound
+from pytest_concur.instrument.rewrite import INTERCEPTED_METHODS, Flavour, Recipe, Site, bind, code_key, is_bound
 from pytest_concur.instrument.scope import Owner, Scope, functions_in, import_late_library
 from pytest_concur.instrument.written import WrittenNames, names_written, nested
 
@@ -88,6 +88,8 @@ class Patch:
         self._names: dict[str, WrittenNames] = {}
         self._facts: dict[int, _ModuleFacts] = {}
         self._muted: frozenset[Site] = frozenset()
+        self._muted_codes: frozenset[str] = frozenset()
+        self._differences: dict[Mode, list[tuple[types.FunctionType, types.CodeType, types.CodeType]]] = {}
         self._written = WrittenNames()
         self._touched: set[str] = set()
         self.discovery = Discovery(self._is_new)
@@ -99,18 +101,22 @@ class Patch:
         if mode == self._mode:
             return
         start = time.perf_counter()
-        if not self._units:
+        if self._first_mode is None:
+            self._first_mode = self._mode = mode
             self._scan()
             self._touch({self._test_module})
+        assert self._mode is not None, "after its removal a patch is not installed again"
+        for function, _, first in self._difference(self._mode):
+            function.__code__ = first
         self._mode = mode
-        self._first_mode = self._first_mode or mode
-        for unit in self._chosen.values():
-            self._swap(unit)
+        for function, code, _ in self._difference(mode):
+            function.__code__ = code
         self.seconds += time.perf_counter() - start
 
     def mute(self, sites: frozenset[Site]) -> None:
         """Leave these points out in focused modes from now on."""
-        self._muted = sites
+        self._muted, self._muted_codes = sites, frozenset(key for key, _ in sites)
+        self._differences.clear()
 
     @property
     def user_units(self) -> int:
@@ -142,6 +148,7 @@ class Patch:
     def _absorb(self, seen: list[types.CodeType], freeze_names: bool) -> bool:
         if any(id(code) not in self._units and id(code) not in self._stood_in_for for code in seen):
             self._scan()
+        self._differences.clear()
         found = [self._stood_in_for.get(id(code)) or self._units.get(id(code)) for code in seen]
         fresh = [unit for unit in found if unit is not None]
         for code in seen:
@@ -158,6 +165,7 @@ class Patch:
     def _scan(self) -> None:
         """Find every function in scope, and choose those that may block before anyone has seen them run."""
         import_late_library()
+        self._differences.clear()
         self._names.clear()
         self._facts.clear()  # modules may have been changed since
         mine: dict[int, _Unit] = {}
@@ -197,6 +205,7 @@ class Patch:
             written = written | self._names_of(module)
         if written != self._written:
             self._written = written
+            self._differences.clear()
             self._ready = {key: code for key, code in self._ready.items() if self._units[key[1]].owner == "library"}
             if self._mode is not None:
                 for unit in self._chosen.values():
@@ -208,12 +217,32 @@ class Patch:
         for function in unit.functions:
             function.__code__ = code
 
+    def _difference(self, mode: Mode) -> list[tuple[types.FunctionType, types.CodeType, types.CodeType]]:
+        """Return the functions whose code in ``mode`` is not that of the first mode, with both codes.
+
+        Modes may change from schedule to schedule, and there may be thousands of functions: most stay as they are.
+        """
+        if mode == self._first_mode:
+            return []
+        assert self._first_mode is not None, "a mode was installed"
+        found = self._differences.get(mode)
+        if found is None:
+            found = self._differences[mode] = []
+            for unit in self._chosen.values():
+                code, first = self._code_for(unit, mode), self._code_for(unit, self._first_mode)
+                if code is not first:
+                    found += [(function, code, first) for function in unit.functions]
+        return found
+
     def _code_for(self, unit: _Unit, mode: Mode) -> types.CodeType:
+        first = self._first_mode
+        assert first is not None, "a mode was installed"
         if unit.owner == "library":
             mode = Mode()  # no points: one form serves all
-        elif mode != self._first_mode and not self._has_started(unit):
-            assert self._first_mode is not None, "a mode was installed"
-            return self._code_for(unit, self._first_mode) if mode.is_focused else self._stand_in(unit)
+        elif mode != first and not self._has_started(unit):
+            return self._code_for(unit, first) if mode.is_focused else self._stand_in(unit)
+        elif mode == replace(first, is_focused=True) and self._muted_codes.isdisjoint(map(code_key, nested(unit.code))):
+            mode = first
         key = mode, id(unit.code)
         code = self._ready.get(key)
         if code is None:

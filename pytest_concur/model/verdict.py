@@ -56,8 +56,11 @@ class Explored:
     strategy: str = ""
     seed: int = 0
     seconds: float = 0.0
+    runs: int = 0
+    """Runs of the body in that time: one for each schedule, and those that were repeated."""
+
     switches: int = 0
-    """Hand-overs between threads in all schedules."""
+    """Hand-overs between threads in these runs."""
 
 
 @dataclass(slots=True)

@@ -37,6 +37,7 @@ def as_dict(result: TestResult) -> dict[str, Any]:
             "strategy": explored.strategy,
             "seed": explored.seed,
             "seconds": round(explored.seconds, 4),
+            "runs": explored.runs,
             "switches": explored.switches,
         },
         "uncontrolled": [{"what": each.what, "where": each.where} for each in result.uncontrolled],

@@ -38,21 +38,21 @@ class PCT:
         self._ranking: list[int] = []  # invariant: lowest priority first; tasks 0, 1, … without a gap
 
     def next_turn(self, moment: Moment) -> tuple[int, int]:
-        for task in range(len(self._ranking), moment.enabled[-1] + 1):
+        enabled, changes = moment.enabled, self._changes
+        for task in range(len(self._ranking), enabled[-1] + 1):
             self._ranking.insert(self._rng.randint(0, len(self._ranking)), task)
         if moment.timed and (early := fires_early(self._rng, moment.timed)) is not None:
             return early, self._points_to_change(early, moment)
         if moment.yielded and moment.current is not None:
             self._demote(moment.current)
-        while self._changes and self._changes[-1] <= moment.contested:
-            self._changes.pop()
-            if moment.current is not None and len(moment.enabled) > 1:
+        while changes and changes[-1] <= moment.contested:
+            changes.pop()
+            if moment.current is not None and len(enabled) > 1:
                 self._demote(moment.current)
-        enabled = moment.enabled
         if len(enabled) == 1:
             return enabled[0], UNLIMITED
         task = max(enabled, key=self._ranking.index)
-        return task, self._points_to_change(task, moment)
+        return task, self._points_to_change(task, moment) if changes else UNLIMITED
 
     def choose(self, count: int) -> int:
         return self._rng.randrange(count)
