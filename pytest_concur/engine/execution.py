@@ -252,7 +252,8 @@ class Execution:
     def _note_segment(self, task: Task, *, is_preempted: bool = False) -> None:
         if self._fair is not None:
             return  # fair turns follow from the step count alone
-        record, points = self.record, self._meter.turn_points()
+        record, meter = self.record, self._meter
+        points = meter.steps - meter.lonely - meter.turn_began
         record.segments.append(Segment(task.id, points if is_preempted else None))
         record.passed.append(points)
         if is_preempted and self.is_recording:

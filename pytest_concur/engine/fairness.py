@@ -11,6 +11,7 @@ from __future__ import annotations
 import dis
 import types
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 from pytest_concur.engine.frames import is_ours
@@ -93,7 +94,9 @@ def _is_iterating(frame: types.FrameType) -> bool:
 
 @cache
 def _for_loops(code: types.CodeType) -> tuple[tuple[int, int], ...]:
-    return tuple((each.offset, each.argval) for each in dis.get_instructions(code) if each.opname == "FOR_ITER")
+    # a scheduling point asks its countdown by the same instruction, with the iterator as a constant
+    pairs = pairwise(dis.get_instructions(code))
+    return tuple((b.offset, b.argval) for a, b in pairs if b.opname == "FOR_ITER" and a.opname != "LOAD_CONST")
 
 
 def _size(value: Any) -> Any:

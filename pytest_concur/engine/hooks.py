@@ -86,6 +86,7 @@ class Hooks:
             "context": self.context,
             "quiet_context": self.quiet_context,
             "signal": self.signal,
+            "is_owned": self.is_owned,
             "in_order": self.in_order,
             "ordered_set": lambda kind: kind if self.mine() is None else OrderedSet,
             "stable_id": self.stable_id,
@@ -156,7 +157,15 @@ class Hooks:
     def context(self, manager: Any) -> Any:
         """Hand out the controlled counterpart of a context manager that is a lock."""
         kind = type(manager)
+        if kind is threading.Condition:  # entering one enters its lock
+            return self._counterpart(manager._lock) or manager
         return self._counterpart(manager) or manager if kind is LOCK or kind is RLOCK else manager
+
+    def is_owned(self, is_owned: Any) -> Any:
+        """``Condition`` is about to ask whether its lock is held, by trying it: asking the lock itself is cheaper."""
+        condition = getattr(is_owned, "__self__", None)
+        lock: Any = condition._lock if type(condition) is threading.Condition else None  # type: ignore[attr-defined]
+        return lock.locked if type(lock) is LOCK else is_owned
 
     def quiet_context(self, manager: Any) -> Any:
         counterpart = self.context(manager)

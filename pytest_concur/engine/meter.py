@@ -51,10 +51,6 @@ class Meter:
         """Contested points passed."""
         return self.steps - self.lonely
 
-    def turn_points(self) -> int:
-        """Contested points passed in this turn."""
-        return self.steps - self.lonely - self.turn_began
-
     def settle(self) -> None:
         """Account for the points passed since the countdown was armed; the next point will ask."""
         countdown = self._countdown
@@ -80,8 +76,15 @@ class Meter:
         self._spins_at = limit = steps + SPIN_POINTS
         if limit > self.time_check:
             limit = self.time_check
-        self.limit = limit if limit < self.fair_from else self.fair_from
-        self.arm(points if self.is_contested else CAPACITY)
+        if limit > self.fair_from:
+            limit = self.fair_from
+        self.limit = limit
+        if self.pace is not None:
+            points = self.pace
+        elif not self.is_contested or points > limit - steps:
+            points = limit - steps if limit > steps else 0
+        self._countdown.armed = points
+        self._move(CAPACITY - points)
 
     def arm(self, points: int) -> None:
         """Ask again after so many points, or earlier if something else is due."""
