@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sys
 from bisect import insort
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from random import Random
 from typing import Any, NoReturn
@@ -24,7 +24,7 @@ from pytest_concur.engine.fairness import SHARE, RoundRobin, state_of
 from pytest_concur.engine.frames import place_of, site_of, waiting_of
 from pytest_concur.engine.meter import Meter
 from pytest_concur.engine.record import Ending, Record
-from pytest_concur.engine.task import Boot, Resource, Sleep, Task
+from pytest_concur.engine.task import Boot, Gathering, Resource, Sleep, Task
 from pytest_concur.errors import TaskAborted
 from pytest_concur.instrument.countdown import CAPACITY, Countdown
 from pytest_concur.model.schedule import Segment
@@ -433,6 +433,12 @@ class Execution:
                 return task.has_ended
         return True
 
+    def join_all(self, tasks: Sequence[Task]) -> None:
+        """Wait until all these tasks have ended; a task can be waited for like this once."""
+        gathering = Gathering(tasks)
+        while gathering.left:
+            self.block(gathering)
+
     def _run_task(self, task: Task) -> None:
         """The whole life of a task's thread, from its first turn on."""
         task.has_started = True
@@ -465,7 +471,12 @@ class Execution:
             self._end_next()
             return
         self._note_segment(task)
-        for waiter in task.waiters:
+        waiters = task.waiters
+        if (gathering := task.gathering) is not None:
+            gathering.left.remove(task)
+            if not gathering.left:
+                waiters = [*waiters, *gathering.waiters]
+        for waiter in waiters:
             if waiter.id not in self._enabled:
                 self._add_enabled(waiter)
         if self._find_somebody():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import _thread
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 
@@ -46,6 +46,9 @@ class Task:
     deadline_ns: int | None = None
     timed_out = False
     boots: Boot | None = None
+    gathering: Gathering | None = None
+    """What waits for its end, together with others'."""
+
     raised = 0
     """Times that the task was told that its run is over."""
 
@@ -67,6 +70,22 @@ class Task:
 
     def holder(self) -> Task | None:
         return self
+
+
+class Gathering:
+    """The end of several tasks. Who waits for it is woken once, by the last of them."""
+
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        self.left = [task for task in tasks if not task.has_ended]
+        self.waiters: list[Task] = []
+        for task in self.left:
+            task.gathering = self
+
+    def describe(self) -> str:
+        return "the end of " + ", ".join(task.name for task in self.left)
+
+    def holder(self) -> Task | None:
+        return self.left[0] if self.left else None
 
 
 class Boot:

@@ -70,7 +70,7 @@ class _Run:
 
     def __init__(self, census: Census) -> None:
         self._census = census
-        self._keep: list[Any] = []
+        self._keep: list[Any] = []  # so that no identity is used again
         self._sites: dict[Site, set[Hashable]] = {}
         self._tasks: dict[Hashable, set[int]] = {}
         self._written: set[Hashable] = set()
@@ -88,7 +88,7 @@ class _Run:
         if kind == "builtin" and name in WRITING_METHODS:
             self._census.shared.add(site)  # what it is given is not known here
         self._keep.append(values)
-        for place in _places(kind, name, values, site):
+        for place in self._places(kind, name, values, site):
             self._sites.setdefault(site, set()).add(place)
             self._tasks.setdefault(place, set()).add(task)
             if writes:
@@ -101,19 +101,19 @@ class _Run:
                 self._census.shared.add(site)
         self._keep.clear()
 
-
-def _places(kind: str, name: str, values: tuple[Any, ...], site: Site) -> list[Hashable]:
-    """Return what identifies the places that an access touches."""
-    if kind in ("global", "cell"):
-        return [(kind, site[0].split(":")[0], name)]
-    if kind in ("builtin", "resume", "jump") or not values:
-        return []
-    owner = values[0]
-    if kind == "attribute":
-        return [(id(owner), name)]
-    if kind == "iterate":
-        inside = [each for each in gc.get_referents(owner) if isinstance(each, _CONTAINERS)]
-        return [id(each) for each in inside] or [id(owner)]
-    if isinstance(owner, _IMMUTABLE):
-        return []
-    return [id(owner)]
+    def _places(self, kind: str, name: str, values: tuple[Any, ...], site: Site) -> list[Hashable]:
+        """Return what identifies the places that an access touches."""
+        if kind in ("global", "cell"):
+            return [(kind, site[0].split(":")[0], name)]
+        if kind in ("builtin", "resume", "jump") or not values:
+            return []
+        owner = values[0]
+        if kind == "attribute":
+            return [(id(owner), name)]
+        if kind == "iterate":
+            inside = [each for each in gc.get_referents(owner) if isinstance(each, _CONTAINERS)]
+            self._keep.append(inside)
+            return [id(each) for each in inside] or [id(owner)]
+        if isinstance(owner, _IMMUTABLE):
+            return []
+        return [id(owner)]

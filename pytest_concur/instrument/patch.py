@@ -340,10 +340,12 @@ class _ModuleFacts:
 
 
 def _may_block(unit: _Unit, facts: _ModuleFacts) -> bool:
-    """Whether the code itself, or code nested in it, touches a blocking primitive.
+    """Whether the code itself, or code nested in it, touches a blocking primitive or has a hook of its own.
 
     ``get`` and ``put`` are everyday names; they count where the module knows of queues.
     """
+    if (unit.module, unit.code.co_qualname) in _ROLES:
+        return True
     names = _BLOCKING_NAMES | facts.intercepted
     if unit.module == "threading":
         names = names | _THREAD_METHODS
