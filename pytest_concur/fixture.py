@@ -19,13 +19,8 @@ T = TypeVar("T")
 class TaskHandle:
     """A task that was started by :meth:`Concur.start`."""
 
-    def __init__(
-        self, name: str, join: Callable[[], None], result: Callable[[], Any], task: Task | None = None
-    ) -> None:
+    def __init__(self, name: str, join: Callable[[], None], result: Callable[[], Any]) -> None:
         self.name = name
-        self.task = task
-        """The controlled task; ``None`` outside a marked test."""
-
         self._join = join
         self._result = result
 
@@ -66,24 +61,21 @@ class Concur:
             )
         for function in functions:
             _check_callable("concur.run", function)
-        handles = [
-            self._start(function, names[place] if names else _name_of(function))
-            for place, function in enumerate(functions)
-        ]
-        self._join_all(handles)
-        results: list[Any] = []
-        errors: list[BaseException] = []
-        for handle in handles:
-            try:
-                results.append(handle.result())
-            except BaseException as error:
-                if self._hooks.active is not None and self._hooks.active.is_over:
-                    raise
-                errors.append(error)
+        named = [(function, names[i] if names else _name_of(function)) for i, function in enumerate(functions)]
+        execution = self._hooks.mine()
+        if execution is None:
+            handles = [_start_real_thread(function, name) for function, name in named]
+            ends = [_end_of(handle) for handle in handles]
+        else:
+            tasks = [execution.spawn(name, function) for function, name in named]
+            execution.join_all(tasks)  # at once: waking the body for each would be two switches more
+            ends = [(task.result, task.exception) for task in tasks]
+        errors = [error for _, error in ends if error is not None]
         if len(errors) == 1:
             raise errors[0]
         if errors:
             raise BaseExceptionGroup(f"{len(errors)} tasks failed", errors)
+        results = [result for result, _ in ends]
         self._outcomes.results.append(results)
         return results
 
@@ -117,18 +109,7 @@ class Concur:
         if execution is None:
             return _start_real_thread(function, name)
         task = execution.spawn(name, function)
-        join, result = functools.partial(_join, execution, task), functools.partial(_result, task)
-        return TaskHandle(task.name, join, result, task)
-
-    def _join_all(self, handles: Sequence[TaskHandle]) -> None:
-        """Join tasks at once: to wake the body for each would be two switches more that change nothing."""
-        execution = self._hooks.mine()
-        tasks = [handle.task for handle in handles if handle.task is not None]
-        if execution is not None and len(tasks) == len(handles):
-            execution.join_all(tasks)
-        else:
-            for handle in handles:
-                handle.join()
+        return TaskHandle(task.name, functools.partial(_join, execution, task), functools.partial(_result, task))
 
 
 def _join(execution: Execution, task: Task) -> None:
@@ -140,6 +121,14 @@ def _result(task: Task) -> Any:
     if task.exception is not None:
         raise task.exception
     return task.result
+
+
+def _end_of(handle: TaskHandle) -> tuple[Any, BaseException | None]:
+    """Wait for a real thread; return its result and what it raised."""
+    try:
+        return handle.result(), None
+    except BaseException as error:
+        return None, error
 
 
 def _start_real_thread(function: Callable[[], Any], name: str) -> TaskHandle:

@@ -100,6 +100,7 @@ class Laboratory:
         self._hooks = hooks
         self._clock = VirtualClock.started_now()
         self.settings = settings
+        self._plain_mode = Mode(granularity=settings.granularity)
         self.runs = 0
 
     def run(
@@ -129,7 +130,7 @@ class Laboratory:
             observer: Is told of every point; needs the flavour ``observe``.
             on_attempt: Called before each attempt.
         """
-        self.patch.install(mode or Mode(granularity=self.settings.granularity))
+        self.patch.install(mode or self._plain_mode)
         self._hooks.observer = observer
         discovery = self.patch.discovery
         discovery.start() if discovers else discovery.pause()
@@ -167,6 +168,8 @@ class Laboratory:
 
     def mode(self, *, is_focused: bool = False, flavour: Flavour = "countdown") -> Mode:
         """Return a mode at the test's granularity."""
+        if not is_focused and flavour == "countdown":
+            return self._plain_mode
         return Mode(flavour, self.settings.granularity, is_focused)
 
     def _attempt(self, scheduler: Scheduler, is_recording: bool, sleeps_through: bool) -> Trial:

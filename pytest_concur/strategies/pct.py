@@ -34,13 +34,16 @@ class PCT:
         """
         self._rng = rng
         count = min(depth - 1, length // 3) if length >= 3 else min(depth - 1, length)
-        self._changes = sorted(rng.sample(range(length), count), reverse=True)
+        changes: set[int] = set()
+        while len(changes) < count:
+            changes.add(int(rng.random() * length))
+        self._changes = sorted(changes, reverse=True)
         self._ranking: list[int] = []  # invariant: lowest priority first; tasks 0, 1, … without a gap
 
     def next_turn(self, moment: Moment) -> tuple[int, int]:
         enabled, changes = moment.enabled, self._changes
         for task in range(len(self._ranking), enabled[-1] + 1):
-            self._ranking.insert(self._rng.randint(0, len(self._ranking)), task)
+            self._ranking.insert(int(self._rng.random() * (len(self._ranking) + 1)), task)
         if moment.timed and (early := fires_early(self._rng, moment.timed)) is not None:
             return early, self._points_to_change(early, moment)
         if moment.yielded and moment.current is not None:
