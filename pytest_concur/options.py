@@ -10,8 +10,8 @@ from typing import Any
 
 from pytest_concur.errors import ConcurrencyUsageError
 
-STRATEGY_NAMES = ("auto", "random", "pct")
-PLANNED_STRATEGIES = ("pos", "urw", "surw", "dpor", "bounded")
+STRATEGY_NAMES = ("auto", "random", "pct", "pos", "urw", "surw")
+PLANNED_STRATEGIES = ("dpor", "bounded")
 """Names that the documentation promises for a later version; asking for one is refused with that word."""
 
 

@@ -24,7 +24,7 @@ pytest_plugins = ["pytester"]
 PROGRAMS = Path(__file__).parent / "programs"
 ALL_PROGRAMS = sorted(PROGRAMS.glob("*/*.py"))
 
-STRATEGIES = ("random", "pct")
+STRATEGIES = ("random", "pct", "pos", "urw", "surw")
 
 QUICK_SCHEDULES = 100
 """Most schedules of a correct program in the everyday run; buggy programs end at their first failure anyway."""

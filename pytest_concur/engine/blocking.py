@@ -18,6 +18,7 @@ from typing import Any
 from pytest_concur.engine.execution import Execution
 from pytest_concur.engine.frames import place_of
 from pytest_concur.engine.task import Task
+from pytest_concur.model.operation import Operation
 from pytest_concur.model.waiting import Place
 
 LOCK = _thread.LockType
@@ -31,7 +32,9 @@ class ControlledLock:
 
     def __init__(self, execution: Execution, real: Any) -> None:
         self._execution = execution
-        self._point = execution.point
+        number = execution.number_of(real)
+        self.operation = Operation("lock", number, None, True, ("lock", number))
+        self._point = execution.point_of(self.operation)
         self._real = real
         self._owner: Task | None = None
         self._depth = 0
@@ -183,11 +186,14 @@ class ControlledQueue:
 
     def __init__(self, execution: Execution, real: Any) -> None:
         self._execution = execution
+        number = execution.number_of(real)
+        self.operation = Operation("queue", number, None, True, ("queue", number))
+        self._point = execution.point_of(self.operation)
         self._real = real
         self.waiters: list[Task] = []
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
-        self._execution.point()
+        self._point()
         self._real.put(item)
         self._execution.wake(self)
 
@@ -198,7 +204,7 @@ class ControlledQueue:
         if timeout is not None and timeout < 0 and block:
             raise ValueError("'timeout' must be a non-negative number")
         execution = self._execution
-        execution.point()
+        self._point()
         deadline = None if timeout is None else execution.clock.deadline(timeout)
         while True:
             try:

@@ -12,9 +12,10 @@ A run that is over early ends its tasks one by one: each parked task is woken, r
 from __future__ import annotations
 
 import sys
+import weakref
 from bisect import insort
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from random import Random
 from typing import Any, NoReturn
 
@@ -27,6 +28,7 @@ from pytest_concur.engine.record import Ending, Record
 from pytest_concur.engine.task import Boot, Gathering, Resource, Sleep, Task
 from pytest_concur.errors import TaskAborted
 from pytest_concur.instrument.countdown import CAPACITY, Countdown
+from pytest_concur.model.operation import UNKNOWN, Operation
 from pytest_concur.model.schedule import Segment
 from pytest_concur.model.turn import UNLIMITED, Moment, Scheduler
 from pytest_concur.model.waiting import Place, Waiting, has_cycle
@@ -59,6 +61,7 @@ class Execution:
         is_recording: bool = False,
         on_thread: Callable[[], None] = lambda: None,
         has_foreign_threads: Callable[[], bool] = lambda: False,
+        sees_operations: bool = False,
     ) -> None:
         """
         Args:
@@ -72,6 +75,7 @@ class Execution:
             on_thread: Called first in each thread of a task.
             has_foreign_threads: Whether threads that nobody controls might wake a task; asked before a deadlock is
                 declared.
+            sees_operations: The scheduler is asked before each operation, and told what every task is about to do.
         """
         self.clock = clock
         self.record = Record()
@@ -96,14 +100,20 @@ class Execution:
         self._has_foreign_threads = has_foreign_threads
         self._enabled: list[int] = []  # invariant: sorted; tasks that can run, the running one included
         self._moment = Moment(self._enabled)
+        self._sees_operations = sees_operations
+        self.pending = self._moment.pending
+        """What each task is about to do, by number; filled only if the scheduler sees operations."""
+
         self._sleeps = 0  # sleeps in this turn that it slept through
         self._fair: RoundRobin | None = None
         self._externals: dict[int, Task] = {}  # by ident: tasks that run or block outside control
         self._is_draining = False
         self._numbered: dict[int, tuple[int, object]] = {}
+        self._next_number = 0
         self.is_idle = False
         """Nobody under control can run; something outside may wake somebody."""
 
+        self._set_pace()
         main = Task(0, "main", lambda: None)
         main.has_started = True
         main.ident = carrier.get_ident()
@@ -159,9 +169,22 @@ class Execution:
         for lock in self.locks.values():
             lock.reset()
         self.locks.clear()
+        self._numbered.clear()  # the next run must not see what only this one kept alive
         self._countdown.arm(CAPACITY)
 
     # ---- points and decisions; called by the running task ----
+
+    def operate(self, operation: Operation) -> None:
+        """A scheduling point before an operation, for a scheduler that sees operations."""
+        self.pending[self.current.id] = operation
+        if self._meter.pace == 0:
+            self.switch()
+        else:
+            self.point()  # the run is over, or long and scheduled fairly
+
+    def point_of(self, operation: Operation) -> Callable[[], None]:
+        """Return what a controlled primitive calls before ``operation``."""
+        return partial(self.operate, operation) if self._sees_operations else self.point
 
     def point(self) -> None:
         """A scheduling point: mostly one C call."""
@@ -270,6 +293,8 @@ class Execution:
         if self.is_over:
             self._tell_over()
         me = self.current
+        if self._sees_operations:
+            self.pending[me.id] = getattr(resource, "operation", UNKNOWN)
         self._meter.settle()
         me.waiting_for, me.deadline_ns = resource, deadline_ns
         resource.waiters.append(me)
@@ -541,7 +566,7 @@ class Execution:
         elif self.is_over:
             self._meter.pace = POINTS_TO_UNWIND
         else:
-            self._meter.pace = None if self._fair is None else SHARE
+            self._meter.pace = SHARE if self._fair is not None else 0 if self._sees_operations else None
 
     def _finish_early(self, ending: Ending, waiting: list[Waiting]) -> None:
         """End the run because of a task that cannot go on; it waits for its turn next, or has ended."""
@@ -641,8 +666,21 @@ class Execution:
         return Random(0)
 
     def number_of(self, thing: object) -> int:
-        """Return a number for an object: small, the same in every run, in the order of first asking."""
-        known = self._numbered.setdefault(id(thing), (len(self._numbered), thing))
+        """Return a number for an object: small, the same in every run, in the order of first asking.
+
+        An object that allows it is not kept alive by that: its end may be what the program waits for.
+        """
+        identity = id(thing)
+        known = self._numbered.get(identity)
+        if known is None:
+            number = self._next_number
+            self._next_number += 1
+            numbered = self._numbered
+            try:
+                keeper: object = weakref.ref(thing, lambda _: numbered.pop(identity, None))
+            except TypeError:
+                keeper = thing
+            known = numbered[identity] = number, keeper
         return known[0]
 
     def stuck_on(self) -> list[Resource]:

@@ -26,6 +26,7 @@ from pytest_concur.engine.blocking import (
     QuietLock,
 )
 from pytest_concur.engine.execution import Execution
+from pytest_concur.engine.operations import operation_teller
 from pytest_concur.errors import ConcurrencyUsageError, TaskAborted
 from pytest_concur.instrument.countdown import CAPACITY, Countdown
 
@@ -78,6 +79,8 @@ class Hooks:
         role = placeholder[1]
         if role == "observe":
             return self._observer_of(placeholder)
+        if role == "operate":
+            return self._announcer_of(placeholder)
         return {
             "countdown": self.countdown.iterator,
             "switch": self.switch,
@@ -311,6 +314,16 @@ class Hooks:
         elif error is not None and not isinstance(error, SystemExit):
             task = execution.current
             task.exception, task.is_unhandled = error, True
+
+    def _announcer_of(self, placeholder: tuple[Any, ...]) -> Callable[[tuple[Any, ...]], None]:
+        tell = operation_teller(placeholder)
+
+        def announce(values: tuple[Any, ...]) -> None:
+            execution = self.mine()
+            if execution is not None:
+                execution.operate(tell(execution.number_of, values))
+
+        return announce
 
     def _observer_of(self, placeholder: tuple[Any, ...]) -> Callable[[tuple[Any, ...]], None]:
         def observe(values: tuple[Any, ...]) -> None:

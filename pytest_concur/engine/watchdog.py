@@ -18,7 +18,7 @@ from typing import Any
 
 from pytest_concur.engine import carrier
 from pytest_concur.engine.execution import Execution
-from pytest_concur.engine.frames import place_of, user_frame
+from pytest_concur.engine.frames import is_ours, place_of, user_frame
 from pytest_concur.engine.hooks import Hooks
 from pytest_concur.errors import TaskAborted
 
@@ -49,6 +49,7 @@ class Watchdog:
         self._known: set[tuple[int, int]] = set()
         self._seen: Any = None
         self._still: Any = None
+        self._seen_asleep: Any = None  # where it stood when the system said that it sleeps
         self._progress_at = self._still_at = 0.0
         self._old_handler: Any = None
 
@@ -78,6 +79,7 @@ class Watchdog:
         if execution.is_idle:
             self._look_while_idle(execution, now)
             return
+        # nothing here lets the GIL go, but where said: what is seen is still so when it is acted upon
         task = execution.current
         ident = execution.current_ident
         frame = sys._current_frames().get(ident or 0)
@@ -91,7 +93,17 @@ class Watchdog:
             return
         stands = user_frame(frame)
         site = (id(stands.f_code), stands.f_lasti) if stands is not None else (0, 0)
-        if now - self._still_at < (KNOWN_PATIENCE_S if site in self._known else PATIENCE_S) or _is_debugging(frame):
+        patience = KNOWN_PATIENCE_S if site in self._known else PATIENCE_S
+        if is_ours(frame):
+            patience = self._limit_s  # about to stop or to go on: what is ours blocks elsewhere
+        if now - self._still_at < patience or _is_debugging(frame):
+            return
+        if self._seen_asleep != still:
+            if _waits_for_processor(ident):  # lets the GIL go
+                self._still_at = now
+                return
+            self._seen_asleep = still
+            self._look(execution, now)
             return
         self._known.add(site)
         execution.take_turn_away(_call_at(frame), str(place_of(frame)))
@@ -129,6 +141,20 @@ def _cpu_time(ident: int) -> float:
         return time.clock_gettime(time.pthread_getcpuclockid(ident))
     except (AttributeError, OSError):
         return 0.0
+
+
+def _waits_for_processor(ident: int) -> bool:
+    """Whether a thread could run but is given no processor, on a busy or throttled machine; false if unknown.
+
+    Linux: proc(5) tells a thread's state; the identifier of its processor clock is made of its number
+    (``include/linux/posix-timers.h``).
+    """
+    try:
+        thread = ~(time.pthread_getcpuclockid(ident) >> 3)
+        with open(f"/proc/self/task/{thread}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0] == b"R"
+    except (AttributeError, OSError, IndexError):
+        return False
 
 
 def _call_at(frame: Any) -> str:

@@ -9,10 +9,10 @@ and every other schedule keeps them all; so nothing is lost, only weighted.
 from __future__ import annotations
 
 import gc
-from collections import deque
 from collections.abc import Hashable
 from typing import Any
 
+from pytest_concur.engine.operations import CONTAINERS, IMMUTABLE
 from pytest_concur.explore.trial import Laboratory
 from pytest_concur.instrument.points import WRITING_METHODS
 from pytest_concur.instrument.rewrite import Site
@@ -26,9 +26,6 @@ LEAST_POINTS = 40
 
 MOST_UNITS = 400
 """Code objects above which rewriting all of them once more would cost more than it brings."""
-
-_CONTAINERS = (list, dict, set, deque, bytearray)
-_IMMUTABLE = (int, float, complex, str, bytes, bool, type(None), tuple, frozenset)
 
 
 def is_worth_focusing(lab: Laboratory, contested: int) -> bool:
@@ -111,9 +108,9 @@ class _Run:
         if kind == "attribute":
             return [(id(owner), name)]
         if kind == "iterate":
-            inside = [each for each in gc.get_referents(owner) if isinstance(each, _CONTAINERS)]
+            inside = [each for each in gc.get_referents(owner) if isinstance(each, CONTAINERS)]
             self._keep.append(inside)
             return [id(each) for each in inside] or [id(owner)]
-        if isinstance(owner, _IMMUTABLE):
+        if isinstance(owner, IMMUTABLE):
             return []
         return [id(owner)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,10 +17,12 @@ from pytest_concur.explore.sequential import Reference
 from pytest_concur.explore.trial import Failure, Laboratory, Trial
 from pytest_concur.instrument.interpreter import HAS_MONITORING
 from pytest_concur.instrument.patch import Mode
+from pytest_concur.instrument.rewrite import Flavour
 from pytest_concur.model.outcome import without
 from pytest_concur.model.schedule import Executed, Schedule, Token
+from pytest_concur.model.turn import Scheduler
 from pytest_concur.model.verdict import Explored, Gil
-from pytest_concur.strategies import Strategy
+from pytest_concur.strategies import Strategies, Strategy, blind
 from pytest_concur.strategies.replay import Replay
 
 GIL_SCHEDULES = 300
@@ -28,6 +31,9 @@ GIL_STEPS = 200_000
 
 STEPS_OF_A_RUN = 500
 """What starting a run costs, in steps."""
+
+LONG_RUN = 200
+"""Contested points beyond which a run counts as long."""
 
 REPLAYS = 3
 MOST_REPLAYS = 10
@@ -90,8 +96,7 @@ class Searched:
 def explore(
     lab: Laboratory,
     reference: Reference,
-    strategy: Strategy,
-    focused_strategy: Strategy,
+    strategies: Strategies,
     budget: Budget,
     *,
     explored: Explored,
@@ -100,8 +105,6 @@ def explore(
 ) -> Searched:
     """Run schedules until one fails or the budget ends; ``remembered`` ones come first.
 
-    Focused runs have fewer points than others, so what is learned from them is kept apart, in ``focused_strategy``.
-
     The first schedule is run twice: if the runs differ, something other than the schedule decides. Rewriting code
     is not exploring, and does not count against the budget.
     """
@@ -109,33 +112,45 @@ def explore(
     start, rewriting, runs = time.perf_counter(), lab.patch.seconds, lab.runs
     has_focus = False
     longest = 0
+    handed_out: Counter[int] = Counter()
     for index in range(budget.schedules):
         if index and budget.is_spent(time.perf_counter() - start, lab.patch.seconds - rewriting):
             break
         if index < len(remembered):
             trial = lab.run(partial(Replay, remembered[index].schedule))
-            is_focused = False
+            is_focused, strategy, mode = False, strategies.usual, lab.mode()
         else:
             number = index - len(remembered)
             if number == FOCUS_FROM and is_worth_focusing(lab, longest):
                 focus(lab)
                 has_focus = True
             is_focused = has_focus and number % 2 == 1
-            chosen = focused_strategy if is_focused else strategy
-            place = (number - FOCUS_FROM) // 2 if has_focus else number
-            place += FOCUS_FROM if has_focus and not is_focused else 0
-            mode = lab.mode(is_focused=is_focused)
-            trial = lab.run(partial(chosen.scheduler, place), mode=mode, discovers=_discovers(index))
+            is_long = longest > LONG_RUN
+            strategy = strategies.focused if is_focused else strategies.long if is_long else strategies.usual
+            place = handed_out[id(strategy)]
+            handed_out[id(strategy)] += 1
+            mode = lab.mode(is_focused=is_focused, flavour=_flavour(strategy, place))
+            trial = lab.run(partial(strategy.scheduler, place), mode=mode, discovers=_discovers(index))
         explored.schedules += 1
         explored.switches += trial.record.switches
         ends = _take_note(searched, trial)
         if ends and trial.failure is None:
             break
         if index == len(remembered) and trial.failure is None:
-            _run_twice(lab, reference, strategy, trial, searched)
+            _run_twice(lab, reference, partial(strategy.scheduler, 0), mode, trial, searched)
         longest = max(longest, trial.record.contested)
-        (focused_strategy if is_focused else strategy).learn(trial.record.contested)
+        strategy.learn(trial.record.executed, trial.record.contested)
         failure = trial.failure or _compare(lab, reference, trial, searched)
+        if failure is not None and mode.flavour == "operate" and not trial.record.stragglers:
+            again, _ = replay(lab, reference, trial.record.schedule, is_focused=is_focused)
+            if again is None or again.signature != failure.signature:
+                # containers that operations touched are kept alive for a run: the program noticed
+                searched.notes.append(
+                    f"schedule {explored.schedules} failed ({failure.summary}) while each operation was watched, "
+                    "and not when replayed without; it does not count"
+                )
+                strategies = strategies.without_operations()
+                failure = None
         if failure is not None:
             searched.found = Found(
                 failure,
@@ -178,17 +193,17 @@ def settle(lab: Laboratory, reference: Reference, found: Found) -> bool:
     return any(replays)
 
 
-def ask_gil(lab: Laboratory, reference: Reference, found: Found, make_strategy: Callable[[], Strategy]) -> Gil:
+def ask_gil(lab: Laboratory, reference: Reference, found: Found, seed: int) -> Gil:
     """Search for the same failure with switches only where a GIL build can make them."""
     if found.leaves_threads:
         return "not-reached"
     if lab.settings.granularity == "gil" or found.is_sequential or found.schedule.preemptions == 0:
         return "reachable"
-    strategy = make_strategy()
+    strategy = blind(seed)
     steps = 0
     for index in range(GIL_SCHEDULES):
         trial = lab.run(partial(strategy.scheduler, index), mode=Mode(granularity="gil"), discovers=False)
-        strategy.learn(trial.record.contested)
+        strategy.learn(trial.record.executed, trial.record.contested)
         failure = trial.failure or _strange(lab, reference, trial)
         if failure is not None and failure.kind == found.failure.kind:
             return "reachable"
@@ -246,8 +261,19 @@ def _compare(lab: Laboratory, reference: Reference, trial: Trial, searched: Sear
     return None if known else _strange(lab, reference, trial)
 
 
-def _run_twice(lab: Laboratory, reference: Reference, strategy: Strategy, first: Trial, searched: Searched) -> None:
-    second = lab.run(lambda: strategy.scheduler(0))
+def _flavour(strategy: Strategy, index: int) -> Flavour:
+    return "operate" if strategy.sees_operations(index) else "countdown"
+
+
+def _run_twice(
+    lab: Laboratory,
+    reference: Reference,
+    make_scheduler: Callable[[], Scheduler],
+    mode: Mode,
+    first: Trial,
+    searched: Searched,
+) -> None:
+    second = lab.run(make_scheduler, mode=mode)
     searched.explored.switches += second.record.switches
     if first.record.segments != second.record.segments or first.record.choices != second.record.choices:
         pairs = zip(first.record.segments, second.record.segments, strict=False)

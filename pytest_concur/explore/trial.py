@@ -140,7 +140,8 @@ class Laboratory:
                 if trial is not None and trial.failure is not None:
                     self.cleanse()
                 on_attempt()
-                trial = self._attempt(make_scheduler(), is_recording, sleeps_through)
+                sees = mode is not None and mode.flavour == "operate"
+                trial = self._attempt(make_scheduler(), is_recording, sleeps_through, sees_operations=sees)
                 if not keeps_error and trial.failure is not None:
                     _let_go(trial.failure.error)
                 gc.collect(0)  # so that the next run does not see what this one left in cycles
@@ -172,7 +173,9 @@ class Laboratory:
             return self._plain_mode
         return Mode(flavour, self.settings.granularity, is_focused)
 
-    def _attempt(self, scheduler: Scheduler, is_recording: bool, sleeps_through: bool) -> Trial:
+    def _attempt(
+        self, scheduler: Scheduler, is_recording: bool, sleeps_through: bool, *, sees_operations: bool = False
+    ) -> Trial:
         self.runs += 1
         settings = self.settings
         execution = Execution(
@@ -185,6 +188,7 @@ class Laboratory:
             is_recording=is_recording,
             on_thread=self.patch.discovery.start_in_thread,
             has_foreign_threads=lambda: settings.foreign_threads(execution),
+            sees_operations=sees_operations,
         )
         self._outcomes.clear()
         error: BaseException | None = None

@@ -25,7 +25,9 @@ from pytest_concur.instrument.written import WrittenNames
 MOST_PUSHED = 8
 """Stack room that insertions may need on top of the original's; a frame too small would corrupt memory."""
 
-Flavour = Literal["countdown", "observe"]
+Flavour = Literal["countdown", "observe", "operate"]
+"""Points count down; or they also tell what the stack held, afterwards; or they tell it first, and each one asks."""
+
 MARK = "\0pytest_concur"
 Site = tuple[str, int]
 """A point: the code object's key (see :func:`code_key`) and the index of the instruction in it."""
@@ -146,21 +148,23 @@ def code_key(code: types.CodeType) -> str:
 
 
 def _point(point: Point, site: Site, recipe: Recipe, location: Any) -> list[Any]:
+    if recipe.flavour == "operate":
+        return _tell("operate", point, site, location)
     switch = [*interpreter.call((MARK, "switch"), location), Instr("POP_TOP", location=location)]
-    observed = _observe(point, site, location) if recipe.flavour == "observe" else []
+    observed = _tell("observe", point, site, location) if recipe.flavour == "observe" else []
     return [
         *interpreter.unless_next_is_none((MARK, "countdown"), switch, location),
         *observed,  # when the task goes on: what others did while it stood here comes before
     ]
 
 
-def _observe(point: Point, site: Site, location: Any) -> list[Instr]:
-    """Hand what the stack holds to the observer: a tuple of object, key and value, as far as there are any."""
+def _tell(role: str, point: Point, site: Site, location: Any) -> list[Instr]:
+    """Hand what the stack holds to a hook: a tuple of object, key and value, as far as there are any."""
     copies = [Instr("COPY", depth + done, location=location) for done, depth in enumerate(point.stack)]
     return [
         *copies,
         Instr("BUILD_TUPLE", len(copies), location=location),
-        *interpreter.call_on_top((MARK, "observe", point.kind, point.name, point.writes, site), location),
+        *interpreter.call_on_top((MARK, role, point.kind, point.name, point.writes, site), location),
         Instr("POP_TOP", location=location),
     ]
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
+
+from pytest_concur.model.operation import Operation
 
 UNLIMITED = 1 << 40
 """Points of a turn that ends only when the task blocks, ends, or something changes."""
@@ -25,6 +27,9 @@ class Moment:
 
     yielded: bool = False
     """The current task gave way by itself (``sleep(0)``) or has run so long that it may be spinning."""
+
+    pending: dict[int, Operation] = field(default_factory=dict)
+    """What tasks are about to do; empty unless the scheduler sees operations. Who has no entry has just begun."""
 
     timed: Sequence[int] = ()
     """Blocked tasks whose time-out may fire early; only with ``timeouts="explore"``."""

@@ -140,7 +140,7 @@ class PluginState:
             from pytest_concur.report.progress import Progress
             from pytest_concur.session.runner import Surroundings
 
-            worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+            worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
             self._around = Surroundings(
                 hooks=Hooks(),
                 outcomes=Outcomes(),
@@ -150,7 +150,7 @@ class PluginState:
                 remembered=self._remembered,
                 remember=self._remember,
                 progress=Progress(self._config).show,
-                worker=int(worker) if worker.isdigit() else 0,
+                worker=int(worker) if worker.isdigit() else None,
             )
         return self._around
 

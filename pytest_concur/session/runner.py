@@ -34,7 +34,7 @@ from pytest_concur.model.verdict import Explored, Finding, TestResult, Uncontrol
 from pytest_concur.options import Resolved
 from pytest_concur.report.failure import FailureReport, render
 from pytest_concur.session.fresh_fixtures import FreshFixtures
-from pytest_concur.strategies import make_strategy
+from pytest_concur.strategies import make_strategies
 
 _PASSING = (pytest.skip.Exception, pytest.xfail.Exception, pytest.exit.Exception)
 
@@ -56,8 +56,8 @@ class Surroundings:
     remembered: Callable[[str], Sequence[str]]
     remember: Callable[[str, Sequence[str]], None]
     progress: Callable[[str, int, float, Budget], None]
-    worker: int = 0
-    """Number of this xdist worker; 0 if there is one process."""
+    worker: int | None = None
+    """Number of this xdist worker; ``None`` if there is one process."""
 
 
 class TestRunner:
@@ -121,8 +121,7 @@ class TestRunner:
         searched = search.explore(
             lab,
             reference,
-            make_strategy(options.strategy, self._seed),
-            make_strategy(options.strategy, self._seed + 1),
+            make_strategies(options.strategy, self._seed),
             budget,
             explored=result.explored,
             remembered=list(self._remembered()),
@@ -148,7 +147,7 @@ class TestRunner:
             return
         if found.schedule.choices and found.failure.kind in ("assertion", "exception"):
             found.is_sequential = sequential.fails_sequentially(lab, found.schedule.choices)
-        found.gil = search.ask_gil(lab, reference, found, lambda: make_strategy(options.strategy, self._seed))
+        found.gil = search.ask_gil(lab, reference, found, self._seed)
         self._report(lab, reference, found)
 
     def _replay(self, lab: Laboratory, reference: Reference, token: Token) -> None:
@@ -344,7 +343,7 @@ def _item_timeout(item: pytest.Function) -> float | None:
 
 
 @contextmanager
-def _one_processor(worker: int) -> Iterator[None]:
+def _one_processor(worker: int | None) -> Iterator[None]:
     """Keep this thread, and the threads it starts, on one processor: a run is serial, and hand-overs get cheaper.
 
     Under the policy for batch work (Linux, sched(7)) a thread that is woken does not interrupt the one that woke it,
@@ -354,7 +353,7 @@ def _one_processor(worker: int) -> Iterator[None]:
         yield
         return
     allowed, policy = os.sched_getaffinity(0), os.sched_getscheduler(0)
-    chosen = sorted(allowed)[worker % len(allowed)]
+    chosen = _processor_now(allowed) if worker is None else sorted(allowed)[worker % len(allowed)]
     try:
         os.sched_setaffinity(0, {chosen})
         if policy == os.SCHED_OTHER:
@@ -367,6 +366,15 @@ def _one_processor(worker: int) -> Iterator[None]:
         with suppress(OSError):
             os.sched_setaffinity(0, allowed)
             os.sched_setscheduler(0, policy, os.sched_param(0))
+
+
+def _processor_now(allowed: set[int]) -> int:
+    """Return the processor that the system has chosen for this process; the first one if it does not tell (proc(5))."""
+    try:
+        number = int(Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()[36])
+    except (OSError, ValueError, IndexError):
+        number = -1
+    return number if number in allowed else min(allowed)
 
 
 @contextmanager

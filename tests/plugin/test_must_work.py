@@ -965,3 +965,37 @@ def test_nothing_is_left_patched(pytester, verdict, marked):
     assert result.verdict == verdict, result.output
     assert result.outcomes.get("passed", 0) == (2 if verdict == "passed" else 1), result.output
     assert result.outcomes.get("failed", 0) == (0 if verdict == "passed" else 1), result.output
+
+
+@pytest.mark.parametrize("strategy", ["pos", "surw"])
+def test_objects_end_when_nobody_holds_them(pytester, strategy):
+    """A strategy that is told what operations touch lets objects end: what only it kept alive is no finding."""
+    text = module(
+        f"""
+        import weakref
+
+
+        class Connection:
+            def __init__(self):
+                self.uses = 0
+
+
+        @pytest.mark.concurrency(strategy="{strategy}", schedules=100)
+        def test_program(concur):
+            connections = [Connection()]
+            ends = weakref.ref(connections[0])
+
+            def use():
+                for connection in list(connections):
+                    connection.uses += 1
+                    connection.uses += 1
+
+            concur.run(use, use)
+            connections.clear()
+            assert ends() is None
+        """
+    )
+
+    result = run_project(pytester, text, UNHURRIED)
+
+    assert_passes(result)

@@ -1,0 +1,44 @@
+"""Tell from a scheduling point, and from what lies on the stack there, which operation comes next."""
+
+from __future__ import annotations
+
+import gc
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from pytest_concur.model.operation import UNKNOWN, Operation
+
+CONTAINERS = (list, dict, set, deque, bytearray)
+IMMUTABLE = (int, float, complex, str, bytes, bool, type(None), tuple, frozenset)
+
+
+def operation_teller(
+    placeholder: tuple[Any, ...],
+) -> Callable[[Callable[[object], int], tuple[Any, ...]], Operation]:
+    """Return a function that tells the operation of one point, named as the rewritten code names it.
+
+    The function takes another one, which numbers an object and keeps it alive while the run lasts, and what the stack
+    held: the object touched, then the key if there is one, then the new value.
+    """
+    _, _, kind, name, writes, site = placeholder
+    if kind in ("global", "cell"):
+        place = kind, site[0].rsplit(":", 2)[0], name
+        always = Operation(kind, place, None, writes, place)
+        return lambda number_of, values: always
+    if kind in ("builtin", "resume", "jump"):
+        return lambda number_of, values: UNKNOWN
+    if kind == "attribute":
+        return lambda number_of, values: Operation(kind, number_of(values[0]), name, writes, (type(values[0]), name))
+
+    def tell(number_of: Callable[[object], int], values: tuple[Any, ...]) -> Operation:
+        owner = values[0]
+        if kind == "iterate":
+            owner = next((each for each in gc.get_referents(owner) if isinstance(each, CONTAINERS)), owner)
+        elif isinstance(owner, IMMUTABLE):
+            return UNKNOWN
+        number = number_of(owner)
+        key = values[1] if kind == "item" and len(values) > 1 and isinstance(values[1], int | str | bytes) else None
+        return Operation(kind, number, key, writes, (type(owner), number))
+
+    return tell

@@ -1,0 +1,109 @@
+"""Selectively uniform random walk (SURW): uniform over the orders of a few interesting operations.
+
+For each schedule one resource is drawn; the operations on it are *interesting*. Which task takes the next interesting
+step is drawn in proportion to how many such steps each task has left, so that all their orders are equally likely; what
+lies between is a random walk.
+
+Source: Zhao, Wolff, Mathur, Roychoudhury, "Selectively Uniform Concurrency Testing", ASPLOS 2025.
+Departures: the counts come from the schedules before, not from a profiling run of their own; half of the weight of a
+resource is the same for all, since the flag that matters may be touched seldom; tasks not seen before weigh one step.
+
+Pure: no threads, no clock. All chance comes from the generator it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from random import Random
+
+from pytest_concur.model.operation import UNKNOWN, Operation
+from pytest_concur.model.turn import Moment
+from pytest_concur.strategies.early_timeout import fires_early
+
+
+class Profile:
+    """How often each task touches each resource, as seen in the latest schedule that touched it."""
+
+    def __init__(self) -> None:
+        self._counts: dict[Hashable, dict[int, int]] = {}
+        self._written: set[Hashable] = set()
+
+    def learn(self, counts: Mapping[Hashable, dict[int, int]], written: set[Hashable]) -> None:
+        self._counts.update(counts)
+        self._written |= written
+
+    def draw(self, rng: Random) -> tuple[Hashable, dict[int, int]]:
+        """Return a resource that several tasks touch and one writes, with its counts; ``None`` if there is none."""
+        families = [f for f, tasks in self._counts.items() if len(tasks) > 1 and f in self._written]
+        if not families:
+            return None, {}
+        total = sum(sum(self._counts[family].values()) for family in families)
+        weights = [1 / len(families) + sum(self._counts[family].values()) / total for family in families]
+        chosen = rng.choices(families, weights)[0]
+        return chosen, dict(self._counts[chosen])
+
+
+class SURW:
+    """Schedules one run; uniform with respect to one resource."""
+
+    def __init__(self, rng: Random, profile: Profile) -> None:
+        self._rng = rng
+        self._profile = profile
+        self._interesting, self._left = profile.draw(rng)
+        self._intent: int | None = None  # the task that takes the next interesting step
+        self._held: set[int] = set()  # tasks that stand before one while it is another's turn
+        self._counts: dict[Hashable, dict[int, int]] = {}
+        self._written: set[Hashable] = set()
+
+    def next_turn(self, moment: Moment) -> tuple[int, int]:
+        if moment.timed and (early := fires_early(self._rng, moment.timed)) is not None:
+            return early, 0
+        task = self._choose_task(moment)
+        self._count(task, moment.pending.get(task, UNKNOWN))
+        return task, 0
+
+    def choose(self, count: int) -> int:
+        return self._rng.randrange(count)
+
+    def finish(self) -> None:
+        """The run is over: hand on what was counted."""
+        self._profile.learn(self._counts, self._written)
+
+    def _choose_task(self, moment: Moment) -> int:
+        enabled, rng = moment.enabled, self._rng
+        if len(enabled) == 1:
+            return enabled[0]
+        candidates = [task for task in enabled if task not in self._held]
+        if moment.yielded and moment.current in candidates and len(candidates) > 1:
+            candidates.remove(moment.current)
+        while True:
+            if not candidates:  # those that could take the step are blocked: start over
+                self._held.clear()
+                self._intent = None
+                candidates = list(enabled)
+            task = candidates[int(rng.random() * len(candidates))]
+            if self._interesting is None or moment.pending.get(task, UNKNOWN).family != self._interesting:
+                return task
+            if self._intent is None:
+                self._intent = self._draw_intent(candidates)
+            if self._intent == task:
+                self._left[task] = max(self._left.get(task, 1) - 1, 0)
+                self._held.clear()
+                self._intent = None
+                return task
+            self._held.add(task)
+            candidates.remove(task)
+
+    def _draw_intent(self, candidates: list[int]) -> int:
+        weights = [self._left.get(task, 1) for task in candidates]
+        if not any(weights):
+            return candidates[int(self._rng.random() * len(candidates))]
+        return self._rng.choices(candidates, weights)[0]
+
+    def _count(self, task: int, operation: Operation) -> None:
+        if operation.family is None:
+            return
+        tasks = self._counts.setdefault(operation.family, {})
+        tasks[task] = tasks.get(task, 0) + 1
+        if operation.writes:
+            self._written.add(operation.family)
