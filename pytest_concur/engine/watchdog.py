@@ -66,10 +66,14 @@ class Watchdog:
             signal.signal(_RESCUE, self._old_handler)
 
     def _watch(self) -> None:
+        # a machine that stands still for seconds stops the watch, too: only time in which it could look is counted
+        watched, before = 0.0, time.monotonic()
         while not self._stop.acquire(timeout=TICK_S):
+            now = time.monotonic()
+            watched, before = watched + min(now - before, 2 * TICK_S), now
             execution = self._hooks.active
             if execution is not None:
-                self._look(execution, time.monotonic())
+                self._look(execution, watched)
 
     def _look(self, execution: Execution, now: float) -> None:
         seen = id(execution), execution.progress, self._hooks.countdown.passed()
@@ -89,13 +93,15 @@ class Watchdog:
         if still != self._still:
             self._still, self._still_at = still, now
             if now - self._progress_at > self._limit_s and not _is_debugging(frame):
-                self._end_computation(execution, ident, frame)
+                self._end_computation(execution, ident, frame, now)
+            return
+        if is_ours(frame):  # about to stop or to go on: it must not lose its turn in between
+            if now - self._still_at > BUSY_LIMIT_S:
+                self._end_computation(execution, ident, frame, now)
             return
         stands = user_frame(frame)
         site = (id(stands.f_code), stands.f_lasti) if stands is not None else (0, 0)
         patience = KNOWN_PATIENCE_S if site in self._known else PATIENCE_S
-        if is_ours(frame):
-            patience = self._limit_s  # about to stop or to go on: what is ours blocks elsewhere
         if now - self._still_at < patience or _is_debugging(frame):
             return
         if self._seen_asleep != still:
@@ -118,11 +124,11 @@ class Watchdog:
             )
             self._interrupt_main(execution)
 
-    def _end_computation(self, execution: Execution, ident: int, frame: Any) -> None:
+    def _end_computation(self, execution: Execution, ident: int, frame: Any, now: float) -> None:
         what = f"no scheduling point for {self._limit_s:g} s: endless loop or long computation"
         execution.give_up(what, str(place_of(frame)))
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(TaskAborted))
-        self._progress_at = time.monotonic()
+        self._progress_at = self._still_at = now
 
     def _interrupt_main(self, execution: Execution) -> None:
         main = execution.tasks[0]
