@@ -115,7 +115,6 @@ class Execution:
 
         self._set_pace()
         main = Task(0, "main", lambda: None)
-        main.has_started = True
         main.ident = carrier.get_ident()
         self.tasks.append(main)
         self._enabled.append(0)
@@ -466,7 +465,6 @@ class Execution:
 
     def _run_task(self, task: Task) -> None:
         """The whole life of a task's thread, from its first turn on."""
-        task.has_started = True
         try:
             if not self.is_over:
                 self._on_thread()

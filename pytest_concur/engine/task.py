@@ -37,7 +37,6 @@ class Task:
     is_unhandled = False
     """The exception reached the end of a thread, so that nobody can have handled it."""
 
-    has_started = False
     has_ended = False
     is_external = False
     """It runs or blocks outside control; the watchdog saw that."""

@@ -37,9 +37,6 @@ class Reference:
     order: str = ""
     """The order that failed, in words."""
 
-    is_repeatable: bool = True
-    """Two runs in the same order gave the same outcome."""
-
     passing: BaseException | None = None
     task_count: int = 1
     is_step_limited: bool = False
@@ -63,8 +60,6 @@ def establish(lab: Laboratory) -> Reference:
     if again is None:
         _excuse(reference)
         return reference
-    if first.outcome != again.outcome:
-        reference.is_repeatable = False
     reference.outcomes = [without(first.outcome, again.outcome)]
     for order in _other_orders(first.record.task_count - 1):
         words = "the order " + ", ".join(map(str, order))
