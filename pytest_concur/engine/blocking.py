@@ -18,7 +18,6 @@ from typing import Any
 from pytest_concur.engine.execution import Execution
 from pytest_concur.engine.frames import place_of
 from pytest_concur.engine.task import Task
-from pytest_concur.model.operation import Operation
 from pytest_concur.model.waiting import Place
 
 LOCK = _thread.LockType
@@ -32,9 +31,7 @@ class ControlledLock:
 
     def __init__(self, execution: Execution, real: Any) -> None:
         self._execution = execution
-        number = execution.number_of(real)
-        self.operation = Operation("lock", number, None, True, ("lock", number))
-        self._point = execution.point_of(self.operation)
+        self.operation, self._point = execution.announced("lock", real)
         self._real = real
         self._owner: Task | None = None
         self._depth = 0
@@ -186,9 +183,7 @@ class ControlledQueue:
 
     def __init__(self, execution: Execution, real: Any) -> None:
         self._execution = execution
-        number = execution.number_of(real)
-        self.operation = Operation("queue", number, None, True, ("queue", number))
-        self._point = execution.point_of(self.operation)
+        self.operation, self._point = execution.announced("queue", real)
         self._real = real
         self.waiters: list[Task] = []
 

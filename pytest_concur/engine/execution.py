@@ -181,9 +181,13 @@ class Execution:
         else:
             self.point()  # the run is over, or long and scheduled fairly
 
-    def point_of(self, operation: Operation) -> Callable[[], None]:
-        """Return what a controlled primitive calls before ``operation``."""
-        return partial(self.operate, operation) if self._sees_operations else self.point
+    def announced(self, kind: str, real: object) -> tuple[Operation, Callable[[], None]]:
+        """Return the operation on a primitive, and what its controlled counterpart calls before it."""
+        if not self._sees_operations:
+            return UNKNOWN, self.point
+        number = self.number_of(real)
+        operation = Operation(kind, number, None, True, (kind, number))
+        return operation, partial(self.operate, operation)
 
     def point(self) -> None:
         """A scheduling point: mostly one C call."""

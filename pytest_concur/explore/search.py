@@ -139,7 +139,7 @@ def explore(
         if index == len(remembered) and trial.failure is None:
             _run_twice(lab, reference, partial(strategy.scheduler, 0), mode, trial, searched)
         longest = max(longest, trial.record.contested)
-        strategy.learn(trial.record.executed, trial.record.contested)
+        strategy.learn(trial.record)
         failure = trial.failure or _compare(lab, reference, trial, searched)
         if failure is not None and mode.flavour == "operate" and not trial.record.stragglers:
             again, _ = replay(lab, reference, trial.record.schedule, is_focused=is_focused)
@@ -203,7 +203,7 @@ def ask_gil(lab: Laboratory, reference: Reference, found: Found, seed: int) -> G
     steps = 0
     for index in range(GIL_SCHEDULES):
         trial = lab.run(partial(strategy.scheduler, index), mode=Mode(granularity="gil"), discovers=False)
-        strategy.learn(trial.record.executed, trial.record.contested)
+        strategy.learn(trial.record)
         failure = trial.failure or _strange(lab, reference, trial)
         if failure is not None and failure.kind == found.failure.kind:
             return "reachable"

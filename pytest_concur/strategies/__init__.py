@@ -19,6 +19,16 @@ from pytest_concur.strategies.surw import SURW, Profile
 from pytest_concur.strategies.urw import URW, lengths_of
 
 
+class Seen(Protocol):
+    """What a strategy can learn from a run."""
+
+    contested: int
+    """Points passed while at least two tasks could run."""
+
+    @property
+    def executed(self) -> Executed: ...
+
+
 class Strategy(Protocol):
     """Across runs: hands out schedulers and learns from what they saw."""
 
@@ -30,8 +40,8 @@ class Strategy(Protocol):
         """Whether that scheduler wants to be asked before each operation and to know what each task is about to do."""
         ...
 
-    def learn(self, executed: Executed, contested: int) -> None:
-        """Take note of a finished run and of the points it passed while at least two tasks could run."""
+    def learn(self, seen: Seen) -> None:
+        """Take note of a finished run."""
         ...
 
 
@@ -47,7 +57,7 @@ class RandomStrategy:
     def sees_operations(self, index: int) -> bool:
         return False
 
-    def learn(self, executed: Executed, contested: int) -> None:
+    def learn(self, seen: Seen) -> None:
         pass
 
 
@@ -64,8 +74,8 @@ class PCTStrategy:
     def sees_operations(self, index: int) -> bool:
         return False
 
-    def learn(self, executed: Executed, contested: int) -> None:
-        self._length = max(self._length, contested)
+    def learn(self, seen: Seen) -> None:
+        self._length = max(self._length, seen.contested)
 
 
 class POSStrategy:
@@ -80,7 +90,7 @@ class POSStrategy:
     def sees_operations(self, index: int) -> bool:
         return True
 
-    def learn(self, executed: Executed, contested: int) -> None:
+    def learn(self, seen: Seen) -> None:
         pass
 
 
@@ -97,8 +107,8 @@ class URWStrategy:
     def sees_operations(self, index: int) -> bool:
         return False
 
-    def learn(self, executed: Executed, contested: int) -> None:
-        for task, length in lengths_of(executed).items():
+    def learn(self, seen: Seen) -> None:
+        for task, length in lengths_of(seen.executed).items():
             self._lengths[task] = max(self._lengths.get(task, 0), length)
 
 
@@ -117,7 +127,7 @@ class SURWStrategy:
     def sees_operations(self, index: int) -> bool:
         return True
 
-    def learn(self, executed: Executed, contested: int) -> None:
+    def learn(self, seen: Seen) -> None:
         if self._latest is not None:
             self._latest.finish()
             self._latest = None
@@ -135,9 +145,9 @@ class Portfolio:
     def sees_operations(self, index: int) -> bool:
         return self._part(index).sees_operations(index // len(self._parts))
 
-    def learn(self, executed: Executed, contested: int) -> None:
+    def learn(self, seen: Seen) -> None:
         for part in self._parts:
-            part.learn(executed, contested)
+            part.learn(seen)
 
     def _part(self, index: int) -> Strategy:
         return self._parts[index % len(self._parts)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from random import Random
 
 from pytest_concur.model.operation import UNKNOWN, Operation
@@ -12,6 +13,14 @@ from pytest_concur.model.turn import Moment, Scheduler
 from pytest_concur.strategies import POSStrategy, SURWStrategy, URWStrategy, make_strategies
 from pytest_concur.strategies.pos import POS
 from pytest_concur.strategies.urw import URW, lengths_of
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run, as far as strategies learn from it."""
+
+    contested: int
+    executed: Executed
 
 
 def write(place: str) -> Operation:
@@ -75,7 +84,7 @@ def test_surw_is_uniform_over_the_orders_of_one_resource():
     places = Counter()
     for index in range(5_501):
         order = order_of(strategy.scheduler(index), tasks)
-        strategy.learn(Executed(Schedule(()), ()), 0)
+        strategy.learn(Run(0, Executed(Schedule(()), ())))
         if index:  # the first one fills the profile
             steps = {"a": iter(tasks[0]), "b": iter(tasks[1])}
             interesting = "".join(task for task in order if next(steps[task]).resource == "x")
@@ -113,7 +122,7 @@ def test_same_seed_same_answers():
         strategy, seen = make(5), []
         for index in range(20):
             seen.append(order_of(strategy.scheduler(index), tasks))
-            strategy.learn(Executed(Schedule((Segment(0, None),)), (3,)), 5)
+            strategy.learn(Run(5, Executed(Schedule((Segment(0, None),)), (3,))))
         return seen
 
     for make in (POSStrategy, SURWStrategy, URWStrategy):
