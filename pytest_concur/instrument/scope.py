@@ -90,7 +90,11 @@ class Scope:
         filename = getattr(sys.modules.get(name), "__file__", None)
         if not isinstance(filename, str) or has_prefix(name, _OURS):
             return False
-        return not filename.startswith((_STDLIB, *self._installed)) and "-packages/" not in filename
+        if filename.startswith((_STDLIB, *self._installed)) or "-packages/" in filename:
+            return False
+        top = Path(str(getattr(sys.modules.get(name.split(".")[0]), "__file__", None) or filename))
+        folder = top.parent.parent if top.stem == "__init__" else top.parent
+        return next(folder.glob("*.dist-info"), None) is None  # else an installer was at work there (PEP 376)
 
 
 def has_prefix(module: str, prefixes: Iterable[str]) -> bool:

@@ -80,7 +80,10 @@ def test_helpers_beside_the_project_are_the_users(tmp_path_factory, monkeypatch)
     test_module.__dict__.update(helper=helper, raises=pytest.raises, json=__import__("json"))
 
     scope = Scope([folder / "project"], (), test_module)
+    (folder / "other-1.0.dist-info").mkdir()
+    scope_of_installed = Scope([folder / "project"], (), test_module)
 
     assert scope.owner("helper_of_test_patch", str(helper.__file__)) == "user"
+    assert scope_of_installed.owner("helper_of_test_patch", str(helper.__file__)) is None
     assert scope.owner("json", str(__import__("json").__file__)) is None
     assert scope.owner("_pytest.raises", str(sys.modules["_pytest.raises"].__file__)) is None
