@@ -36,6 +36,7 @@ FOREIGN_PATIENCE_S = 2.0
 """How long tasks that are all blocked wait for a thread that was started outside the run."""
 
 _RESCUE = getattr(signal, "SIGUSR2", None)
+_CALLS_TASK = Execution._run_task.__code__  # the innermost Python code if a task is a function written in C
 _DEBUGGERS = ("pdb", "bdb", "cmd", "IPython", "pydevd", "_pydevd_bundle", "debugpy")
 
 
@@ -95,7 +96,9 @@ class Watchdog:
             if now - self._progress_at > self._limit_s and not _is_debugging(frame):
                 self._end_computation(execution, ident, frame, now)
             return
-        if is_ours(frame):  # about to stop or to go on: it must not lose its turn in between
+        if (
+            is_ours(frame) and frame.f_code is not _CALLS_TASK
+        ):  # about to stop or to go on: it must not lose its turn in between
             if now - self._still_at > BUSY_LIMIT_S:
                 self._end_computation(execution, ident, frame, now)
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from project import module, run_project
+from project import UNHURRIED, module, run_project
 
 
 def test_worker_kept_in_a_global_is_no_deadlock(pytester):
@@ -95,3 +95,26 @@ def test_blocking_socket_lets_others_run_and_is_reported(pytester):
 
     assert (test.verdict, test.findings) == ("inconclusive", ())
     assert "here.recv" in str(test.uncontrolled)
+
+
+def test_a_task_written_in_c_that_blocks_lets_others_run(pytester):
+    """A bound method of a socket as a task has no Python code of the user's; its turn is taken away all the same."""
+    text = module(
+        """
+        import socket
+
+
+        @pytest.mark.concurrency(schedules=2)
+        def test_program(concur):
+            left, right = socket.socketpair()
+            with left, right:
+                receive = concur.start(left.recv, 1)
+                concur.start(right.send, b"x").join()
+                assert receive.result() == b"x"
+        """
+    )
+
+    result = run_project(pytester, text, UNHURRIED)
+
+    assert result.verdict in ("passed", "inconclusive"), result.output
+    assert not result.findings
