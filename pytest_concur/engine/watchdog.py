@@ -9,7 +9,6 @@ watchdog sees ever becomes a deadlock.
 from __future__ import annotations
 
 import _thread
-import ctypes
 import signal
 import sys
 import threading
@@ -128,6 +127,8 @@ class Watchdog:
             self._interrupt_main(execution)
 
     def _end_computation(self, execution: Execution, ident: int, frame: Any, now: float) -> None:
+        import ctypes
+
         what = f"no scheduling point for {self._limit_s:g} s: endless loop or long computation"
         execution.give_up(what, str(place_of(frame)))
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(TaskAborted))

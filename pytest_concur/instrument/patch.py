@@ -142,7 +142,11 @@ class Patch:
         if not seen:
             return False
         start = time.perf_counter()
+        was_on = self.discovery.is_on
+        self.discovery.pause()  # on 3.11 each call costs a call more while it is on, and rewriting makes many
         has_fresh = self._absorb(seen, freeze_names)
+        if was_on:
+            self.discovery.start()
         self.seconds += time.perf_counter() - start
         return has_fresh
 

@@ -68,7 +68,8 @@ class Recipe:
 
 def rewrite(code: types.CodeType, recipe: Recipe) -> types.CodeType:
     """Return ``code`` with points and hooks, as placeholders; nested functions and classes included."""
-    instructions = Bytecode.from_code(code, conserve_exception_block_stackdepth=True)
+    editor = Bytecode.from_code(code, conserve_exception_block_stackdepth=True)
+    instructions = list(editor)  # a list of the library's own copies and checks at every look
     points: dict[int, Point] = {}
     if recipe.has_points:
         is_generator = bool(code.co_flags & (0x20 | 0x200))  # CO_GENERATOR, CO_ASYNC_GENERATOR
@@ -91,9 +92,9 @@ def rewrite(code: types.CodeType, recipe: Recipe) -> types.CodeType:
             out.append(instr)
         if point is not None and point.kind == "resume":
             out += _point(point, site, recipe, location)
-    instructions[:] = out
+    editor[:] = out
     # what is inserted leaves the stack as it found it: the depths are the original's, and need not be found out
-    rewritten = instructions.to_code(
+    rewritten = editor.to_code(
         stacksize=code.co_stacksize + MOST_PUSHED, check_pre_and_post=False, compute_exception_stack_depths=False
     )
     return rewritten.replace(

@@ -19,7 +19,6 @@ from pytest_concur.engine.hooks import Hooks
 from pytest_concur.engine.watchdog import BUSY_LIMIT_S, Watchdog
 from pytest_concur.errors import ReplayDiverged
 from pytest_concur.explore import search, sequential
-from pytest_concur.explore.explain import trace
 from pytest_concur.explore.focus import focus
 from pytest_concur.explore.search import Budget, Found
 from pytest_concur.explore.sequential import Reference
@@ -32,7 +31,6 @@ from pytest_concur.instrument.scope import Scope
 from pytest_concur.model.schedule import Token, TokenError, decode, digest
 from pytest_concur.model.verdict import Explored, Finding, TestResult, Uncontrolled
 from pytest_concur.options import Resolved
-from pytest_concur.report.failure import FailureReport, render
 from pytest_concur.session.fresh_fixtures import FreshFixtures
 from pytest_concur.strategies import make_strategies
 
@@ -178,6 +176,9 @@ class TestRunner:
     # ---- reporting ----
 
     def _report(self, lab: Laboratory, reference: Reference, found: Found, *, is_replay: bool = False) -> None:
+        from pytest_concur.explore.explain import trace  # most tests never fail
+        from pytest_concur.report.failure import FailureReport, render
+
         failure = found.failure
         token = Token(
             found.schedule,

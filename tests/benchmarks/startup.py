@@ -115,6 +115,7 @@ def run(command: Sequence[str], folder: Path) -> Run:
             text=True,
             timeout=HANG_S,
             cwd=folder,
+            env={name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
         )
     except subprocess.TimeoutExpired:
         raise NotMeasured(f"{' '.join(command)} did not end within {HANG_S} s") from None
