@@ -18,6 +18,7 @@ from typing import Any
 from pytest_concur.engine.execution import Execution
 from pytest_concur.engine.frames import place_of
 from pytest_concur.engine.task import Task
+from pytest_concur.model.operation import UNKNOWN
 from pytest_concur.model.waiting import Place
 
 LOCK = _thread.LockType
@@ -29,9 +30,11 @@ HANDLE: Any = getattr(_thread, "_ThreadHandle", None)  # CPython 3.13+
 class ControlledLock:
     """Stands for a ``Lock``, an ``RLock``, or the semaphore behind the locks of ``multiprocessing``."""
 
+    operation = UNKNOWN
+
     def __init__(self, execution: Execution, real: Any) -> None:
         self._execution = execution
-        self.operation, self._point = execution.announced("lock", real)
+        self._point = execution.point
         self._real = real
         self._owner: Task | None = None
         self._depth = 0
@@ -160,12 +163,11 @@ class ControlledSentinel(ControlledLock):
         execution, task = self._execution, self._task
         if execution.current is task:
             return bool(self._real.acquire())  # the thread itself takes it, at its start
-        if not task.has_ended:
-            if not blocking:
-                return False
-            deadline = None if timeout < 0 else execution.clock.deadline(timeout)
-            if not execution.join(task, deadline):
-                return False
+        if not blocking and not task.has_ended:
+            return False
+        deadline = None if timeout < 0 else execution.clock.deadline(timeout)
+        if not execution.join(task, deadline):
+            return False
         return bool(self._real.acquire())  # the task has ended, its thread is just about to
 
     def quiet_release(self) -> None:
@@ -181,9 +183,11 @@ class ControlledSentinel(ControlledLock):
 class ControlledQueue:
     """Stands for a ``queue.SimpleQueue``, which blocks in C."""
 
+    operation = UNKNOWN
+
     def __init__(self, execution: Execution, real: Any) -> None:
         self._execution = execution
-        self.operation, self._point = execution.announced("queue", real)
+        self._point = execution.point
         self._real = real
         self.waiters: list[Task] = []
 
@@ -196,17 +200,24 @@ class ControlledQueue:
         self.put(item)
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        self._point()
+        return self._get(block, timeout)
+
+    def _get(self, block: bool, timeout: float | None) -> Any:
         if timeout is not None and timeout < 0 and block:
             raise ValueError("'timeout' must be a non-negative number")
         execution = self._execution
-        self._point()
         deadline = None if timeout is None else execution.clock.deadline(timeout)
         while True:
             try:
-                return self._real.get_nowait()
+                item = self._real.get_nowait()
             except _queue.Empty:
                 if not block:
                     raise
+            else:
+                if self.waiters and self._real.empty():
+                    execution.taken(self)
+                return item
             if not execution.block(self, deadline):
                 block = False
 
@@ -232,6 +243,8 @@ class ControlledQueue:
 class ControlledHandle:
     """Stands for the handle by which a ``threading.Thread`` joins its OS thread (CPython 3.13 on)."""
 
+    operation = UNKNOWN
+
     def __init__(self, execution: Execution, real: Any, task: Task) -> None:
         self._execution = execution
         self._real = real
@@ -241,17 +254,15 @@ class ControlledHandle:
     def join(self, timeout: float | None = None) -> None:
         execution = self._execution
         execution.point()
-        if not self._task.has_ended:
-            if timeout is not None and timeout < 0:
-                timeout = None
-            deadline = None if timeout is None else execution.clock.deadline(timeout)
-            if not execution.join(self._task, deadline):
-                return
+        deadline = None if timeout is None or timeout < 0 else execution.clock.deadline(timeout)
+        if not execution.join(self._task, deadline):
+            return
         self._real.join()  # the task has ended, its thread is just about to
 
     def is_done(self) -> bool:
         if not self._task.has_ended:
             return False
+        self._execution.seen_ended(self._task)
         self._real.join()
         return True
 

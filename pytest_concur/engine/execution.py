@@ -32,6 +32,7 @@ from pytest_concur.model.operation import UNKNOWN, Operation
 from pytest_concur.model.schedule import Segment
 from pytest_concur.model.turn import UNLIMITED, Moment, Scheduler
 from pytest_concur.model.waiting import Place, Waiting, has_cycle
+from pytest_concur.model.witness import Witness
 
 MOST_SLEEPS = 16
 """Sleeps in a row that a sequential run sleeps through before others get a turn: the task may be polling."""
@@ -62,6 +63,7 @@ class Execution:
         on_thread: Callable[[], None] = lambda: None,
         has_foreign_threads: Callable[[], bool] = lambda: False,
         sees_operations: bool = False,
+        witness: Witness | None = None,
     ) -> None:
         """
         Args:
@@ -76,6 +78,7 @@ class Execution:
             has_foreign_threads: Whether threads that nobody controls might wake a task; asked before a deadlock is
                 declared.
             sees_operations: The scheduler is asked before each operation, and told what every task is about to do.
+            witness: Is told what happens; only if the scheduler sees operations.
         """
         self.clock = clock
         self.record = Record()
@@ -100,10 +103,16 @@ class Execution:
         self._has_foreign_threads = has_foreign_threads
         self._enabled: list[int] = []  # invariant: sorted; tasks that can run, the running one included
         self._moment = Moment(self._enabled)
-        self._sees_operations = sees_operations
+        self.sees_operations = sees_operations
+        self.witness = witness
+        if sees_operations:
+            self.point = partial(self.operate, UNKNOWN)  # type: ignore[method-assign]
         self.pending = self._moment.pending
         """What each task is about to do, by number; filled only if the scheduler sees operations."""
 
+        # tasks that stand before what is taken; where nobody sees operations they could go on, to block at once, and
+        # points must count alike
+        self._held_up = 0
         self._sleeps = 0  # sleeps in this turn that it slept through
         self._fair: RoundRobin | None = None
         self._externals: dict[int, Task] = {}  # by ident: tasks that run or block outside control
@@ -176,18 +185,29 @@ class Execution:
     def operate(self, operation: Operation) -> None:
         """A scheduling point before an operation, for a scheduler that sees operations."""
         self.pending[self.current.id] = operation
-        if self._meter.pace == 0:
+        if self._meter.pace == 0 or self._tick() is not None:
             self.switch()
-        else:
-            self.point()  # the run is over, or long and scheduled fairly
 
-    def announced(self, kind: str, real: object) -> tuple[Operation, Callable[[], None]]:
-        """Return the operation on a primitive, and what its controlled counterpart calls before it."""
-        if not self._sees_operations:
-            return UNKNOWN, self.point
-        number = self.number_of(real)
-        operation = Operation(kind, number, None, True, (kind, number))
-        return operation, partial(self.operate, operation)
+    def stand_before(self, resource: Resource) -> None:
+        """A point before ``resource`` is taken, for a scheduler that sees operations: only who can take it goes on."""
+        if self._meter.pace != 0:
+            self.operate(resource.operation)
+            return
+        me = self.current
+        self.pending[me.id] = resource.operation
+        if not resource.is_worth_a_try():
+            if self.is_over:
+                self._tell_over()
+            self._meter.settle()
+            self._meter.pass_point(0)  # and blocks at once, without a question in between
+            return
+        me.waiting_for, me.stands = resource, True
+        resource.waiters.append(me)
+        try:
+            self.switch()
+        finally:
+            resource.waiters.remove(me)
+            me.waiting_for, me.stands = None, False
 
     def point(self) -> None:
         """A scheduling point: mostly one C call."""
@@ -202,7 +222,7 @@ class Execution:
         meter.settle()
         if meter.steps >= meter.limit:
             gives_way |= self._look_after_long_run()
-        if meter.is_contested:
+        if meter.is_contested or self.sees_operations:
             self._decide(gives_way)
         else:
             meter.pass_point(UNLIMITED)
@@ -227,7 +247,7 @@ class Execution:
         """The set of tasks that can run has changed."""
         meter = self._meter
         meter.note_progress()
-        meter.is_contested = is_contested = len(self._enabled) > 1
+        meter.is_contested = is_contested = len(self._enabled) + self._held_up > 1
         meter.arm(0 if is_contested else UNLIMITED)
 
     def _decide(self, gives_way: bool) -> None:
@@ -296,13 +316,13 @@ class Execution:
         if self.is_over:
             self._tell_over()
         me = self.current
-        if self._sees_operations:
-            self.pending[me.id] = getattr(resource, "operation", UNKNOWN)
+        if self.sees_operations:
+            self.pending[me.id] = resource.operation
         self._meter.settle()
         me.waiting_for, me.deadline_ns = resource, deadline_ns
         resource.waiters.append(me)
         self._enabled.remove(me.id)
-        self._meter.is_contested = len(self._enabled) > 1
+        self._meter.is_contested = len(self._enabled) + self._held_up > 1
         self._note_segment(me)
         try:
             self._give_turn_away(me)
@@ -358,11 +378,17 @@ class Execution:
             if task.id in self._enabled and not task.timed_out and task is not self.current:
                 self._meter.settle()
                 self._enabled.remove(task.id)
+                if task.stands:
+                    task.is_held_up = True
+                    self._held_up += 1
                 self._rearm()
 
     def _add_enabled(self, task: Task) -> None:
+        if task.is_held_up:
+            task.is_held_up = False
+            self._held_up -= 1
         insort(self._enabled, task.id)
-        self._meter.is_contested = len(self._enabled) > 1
+        self._meter.is_contested = len(self._enabled) + self._held_up > 1
 
     def sleep(self, seconds: float) -> None:
         """Virtual ``time.sleep``: the task stops until nobody else can run and its time has come."""
@@ -400,6 +426,7 @@ class Execution:
 
     def clock_was_read(self) -> None:
         """Reading lets time creep: somebody's deadline may have come."""
+        self.record.reads_clock = True
         now = self.clock.elapsed_ns
         if any(t.deadline_ns is not None and t.deadline_ns <= now and t.id not in self._enabled for t in self.tasks):
             self._meter.settle()
@@ -421,6 +448,8 @@ class Execution:
         carrier.carry(task, self._run_task, handle)
         self._add_enabled(task)
         self._rearm()
+        if self.witness is not None:
+            self.witness.started(self.current.id, task.id)
         return task
 
     def boot(self, task: Task) -> None:
@@ -456,16 +485,24 @@ class Execution:
 
     def join(self, task: Task, deadline_ns: int | None = None) -> bool:
         """Wait for a task's end; False if ``deadline_ns`` came first."""
-        while not task.has_ended:
-            if not self.block(task, deadline_ns):
-                return task.has_ended
-        return True
+        while not task.has_ended and self.block(task, deadline_ns):
+            pass
+        if task.has_ended:
+            self.seen_ended(task)
+        return task.has_ended
+
+    def seen_ended(self, task: Task) -> None:
+        """The running task knows that ``task`` has ended."""
+        if self.witness is not None:
+            self.witness.joined(self.current.id, task.id)
 
     def join_all(self, tasks: Sequence[Task]) -> None:
         """Wait until all these tasks have ended; a task can be waited for like this once."""
         gathering = Gathering(tasks)
         while gathering.left:
             self.block(gathering)
+        for task in tasks:
+            self.seen_ended(task)
 
     def _run_task(self, task: Task) -> None:
         """The whole life of a task's thread, from its first turn on."""
@@ -493,7 +530,8 @@ class Execution:
         self._meter.settle()
         task.has_ended = True
         self._enabled.remove(task.id)
-        self._meter.is_contested = len(self._enabled) > 1
+        self.pending.pop(task.id, None)
+        self._meter.is_contested = len(self._enabled) + self._held_up > 1
         if self.is_over:
             self._end_next()
             return
@@ -568,7 +606,7 @@ class Execution:
         elif self.is_over:
             self._meter.pace = POINTS_TO_UNWIND
         else:
-            self._meter.pace = SHARE if self._fair is not None else 0 if self._sees_operations else None
+            self._meter.pace = SHARE if self._fair is not None else 0 if self.sees_operations else None
 
     def _finish_early(self, ending: Ending, waiting: list[Waiting]) -> None:
         """End the run because of a task that cannot go on; it waits for its turn next, or has ended."""
@@ -639,7 +677,7 @@ class Execution:
         self._set_pace()
         self._meter.settle()
         self._enabled.remove(task.id)
-        self._meter.is_contested = len(self._enabled) > 1
+        self._meter.is_contested = len(self._enabled) + self._held_up > 1
         self._note_segment(task)
         self.current_ident = None
         self.pick_somebody()

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import _thread
 import os
+import sys
 import threading
 import time
 import types
 from collections.abc import Callable, Iterable, Iterator, Set
 from typing import Any
 
+from pytest_concur.engine.announced import AnnouncedLock, AnnouncedQueue, stack_from
 from pytest_concur.engine.blocking import (
     HANDLE,
     LOCK,
@@ -29,6 +31,7 @@ from pytest_concur.engine.execution import Execution
 from pytest_concur.engine.operations import operation_teller
 from pytest_concur.errors import ConcurrencyUsageError, TaskAborted
 from pytest_concur.instrument.countdown import CAPACITY, Countdown
+from pytest_concur.instrument.points import STATE_QUERIES
 
 _get_ident = _thread.get_ident
 _start_joinable_thread: Any = getattr(_thread, "start_joinable_thread", None)  # CPython 3.13+
@@ -218,9 +221,9 @@ class Hooks:
             return found
         kind = type(real)
         if kind is LOCK or isinstance(real, RLOCK) or kind.__name__ == "SemLock":
-            made: Any = ControlledLock(execution, real)
+            made: Any = (AnnouncedLock if execution.sees_operations else ControlledLock)(execution, real)
         elif isinstance(real, SIMPLE_QUEUE):
-            made = ControlledQueue(execution, real)
+            made = (AnnouncedQueue if execution.sees_operations else ControlledQueue)(execution, real)
         elif HANDLE is not None and kind is HANDLE:
             task = next((task for task in execution.tasks if task.sentinel is real), None)
             if task is None:
@@ -304,8 +307,6 @@ class Hooks:
         return body
 
     def _note_failure(self, execution: Execution, thread: Any, invoke_excepthook: Any) -> None:
-        import sys
-
         error = sys.exc_info()[1]
         if isinstance(error, TaskAborted):
             return
@@ -317,13 +318,32 @@ class Hooks:
 
     def _announcer_of(self, placeholder: tuple[Any, ...]) -> Callable[[tuple[Any, ...]], None]:
         tell = operation_teller(placeholder)
+        is_query = placeholder[2] == "method" and placeholder[3] in STATE_QUERIES
 
         def announce(values: tuple[Any, ...]) -> None:
             execution = self.mine()
-            if execution is not None:
-                execution.operate(tell(execution.number_of, values))
+            if execution is None:
+                return
+            operation = tell(execution.number_of, values)
+            execution.operate(operation)
+            if execution.witness is not None:
+                execution.witness.accessed(execution.current.id, operation, stack_from(sys._getframe(1)))
+                if is_query:
+                    self._witness_query(execution, values[0])
 
         return announce
+
+    def _witness_query(self, execution: Execution, asked: object) -> None:
+        """A task asks a ``Thread``, an ``Event`` or a ``Future`` how things are: it may learn what was done before."""
+        witness, me = execution.witness, execution.current.id
+        assert witness is not None, "called for a witness"
+        for task in execution.tasks:
+            if task.thread is asked and task.has_ended:
+                execution.seen_ended(task)
+        for held in list(getattr(asked, "__dict__", {}).values()):
+            lock = getattr(held, "_lock", held)  # of a condition
+            if isinstance(lock, LOCK | RLOCK):
+                witness.got(me, execution.number_of(lock))
 
     def _observer_of(self, placeholder: tuple[Any, ...]) -> Callable[[tuple[Any, ...]], None]:
         def observe(values: tuple[Any, ...]) -> None:

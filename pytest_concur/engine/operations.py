@@ -26,7 +26,10 @@ def operation_teller(
         place = kind, site[0].rsplit(":", 2)[0], name
         always = Operation(kind, place, None, writes, place)
         return lambda number_of, values: always
-    if kind in ("builtin", "resume", "jump"):
+    if kind == "builtin":
+        anything = Operation(kind, None, None, writes)
+        return lambda number_of, values: anything
+    if kind in ("resume", "jump"):
         return lambda number_of, values: UNKNOWN
     if kind == "attribute":
         return lambda number_of, values: Operation(kind, number_of(values[0]), name, writes, (type(values[0]), name))
@@ -34,7 +37,11 @@ def operation_teller(
     def tell(number_of: Callable[[object], int], values: tuple[Any, ...]) -> Operation:
         owner = values[0]
         if kind == "iterate":
-            owner = next((each for each in gc.get_referents(owner) if isinstance(each, CONTAINERS)), owner)
+            container = next((each for each in gc.get_referents(owner) if isinstance(each, CONTAINERS)), None)
+            if container is None:  # a generator, say: a step changes it
+                number = number_of(owner)
+                return Operation(kind, number, None, True, (type(owner), number))
+            owner = container
         elif isinstance(owner, IMMUTABLE):
             return UNKNOWN
         number = number_of(owner)

@@ -41,6 +41,7 @@ class Record:
     sites: list[str] = field(default_factory=list)
     """Where each preempted segment ended; only when ``is_recording``."""
 
+    reads_clock: bool = False
     stragglers: list[str] = field(default_factory=list)
     task_count: int = 1
 

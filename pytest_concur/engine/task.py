@@ -6,6 +6,8 @@ import _thread
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from pytest_concur.model.operation import UNKNOWN, Operation
+
 
 class Resource(Protocol):
     """Something a task can wait for."""
@@ -13,8 +15,17 @@ class Resource(Protocol):
     waiters: list[Task]
     """Tasks that wait for it, longest first."""
 
+    @property
+    def operation(self) -> Operation:
+        """What a task does that waits for it, when it goes on."""
+        ...
+
     def describe(self) -> str:
         """A name for reports."""
+        ...
+
+    def is_worth_a_try(self) -> bool:
+        """Whether a task that tried could have it now."""
         ...
 
     def holder(self) -> Task | None:
@@ -36,6 +47,12 @@ class Task:
     exception: BaseException | None = None
     is_unhandled = False
     """The exception reached the end of a thread, so that nobody can have handled it."""
+
+    stands = False
+    """It stands before something that it will take, and has not tried yet."""
+
+    is_held_up = False
+    """And somebody else has taken that."""
 
     has_ended = False
     is_external = False
@@ -64,6 +81,13 @@ class Task:
         self.wait_for_turn: Callable[[], bool] = self.baton.acquire
         self.waiters: list[Task] = []
 
+    @property
+    def operation(self) -> Operation:
+        return Operation("join", None, (self.id,))
+
+    def is_worth_a_try(self) -> bool:
+        return self.has_ended
+
     def describe(self) -> str:
         return f"the end of {self.name}"
 
@@ -76,9 +100,17 @@ class Gathering:
 
     def __init__(self, tasks: Sequence[Task]) -> None:
         self.left = [task for task in tasks if not task.has_ended]
+        self._all = tasks
         self.waiters: list[Task] = []
         for task in self.left:
             task.gathering = self
+
+    @property
+    def operation(self) -> Operation:
+        return Operation("join", None, tuple(task.id for task in self._all))
+
+    def is_worth_a_try(self) -> bool:
+        return not self.left
 
     def describe(self) -> str:
         return "the end of " + ", ".join(task.name for task in self.left)
@@ -90,9 +122,14 @@ class Gathering:
 class Boot:
     """A ``threading.Thread`` on its way to its ``run`` method, which its starter waits for."""
 
+    operation = UNKNOWN
+
     def __init__(self, task: Task) -> None:
         self.task = task
         self.waiters: list[Task] = []
+
+    def is_worth_a_try(self) -> bool:
+        return False
 
     def describe(self) -> str:
         return f"the start of {self.task.name}"
@@ -104,9 +141,14 @@ class Boot:
 class Sleep:
     """A wait for nothing but time."""
 
+    operation = UNKNOWN
+
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self.waiters: list[Task] = []
+
+    def is_worth_a_try(self) -> bool:
+        return False
 
     def describe(self) -> str:
         return f"sleep({self._seconds:g})"

@@ -91,6 +91,8 @@ class Searched:
     notes: list[str] = field(default_factory=list)
     passing: BaseException | None = None
     is_step_limited: bool = False
+    is_unrepeatable: bool = False
+    """Two runs of one schedule differed."""
 
 
 def explore(
@@ -110,7 +112,7 @@ def explore(
     """
     searched = Searched(explored)
     start, rewriting, runs = time.perf_counter(), lab.patch.seconds, lab.runs
-    has_focus = False
+    has_focus = reads_clock = False
     longest = 0
     handed_out: Counter[int] = Counter()
     for index in range(budget.schedules):
@@ -139,6 +141,7 @@ def explore(
         if index == len(remembered) and trial.failure is None:
             _run_twice(lab, reference, partial(strategy.scheduler, 0), mode, trial, searched)
         longest = max(longest, trial.record.contested)
+        reads_clock |= trial.record.reads_clock
         strategy.learn(trial.record)
         failure = trial.failure or _compare(lab, reference, trial, searched)
         if failure is not None and mode.flavour == "operate" and not trial.record.stragglers:
@@ -161,9 +164,14 @@ def explore(
                 leaves_threads=bool(trial.record.stragglers),
             )
             break
-        if trial.record.contested == 0 and not trial.record.choices and trial.record.task_count == 1:
-            explored.complete = not searched.uncontrolled and not searched.is_step_limited
-            break  # one task, nothing to choose: every schedule is this one
+        is_only_one = trial.record.contested == 0 and not trial.record.choices and trial.record.task_count == 1
+        if is_only_one or strategy.is_exhausted:
+            trouble = _incompleteness(lab, searched, reads_clock) or (None if is_only_one else strategy.trouble)
+            if trouble is None:
+                explored.complete_over = _extent(lab, longest)
+            elif not is_only_one:
+                searched.notes.append(f"no schedule is left to try, but the search is not complete: {trouble}")
+            break
         progress(explored.schedules, time.perf_counter() - start)
     explored.seconds = time.perf_counter() - start - (lab.patch.seconds - rewriting)
     explored.runs = lab.runs - runs
@@ -261,6 +269,26 @@ def _compare(lab: Laboratory, reference: Reference, trial: Trial, searched: Sear
     return None if known else _strange(lab, reference, trial)
 
 
+def _incompleteness(lab: Laboratory, searched: Searched, reads_clock: bool) -> str | None:
+    """Say why not every behaviour was seen although no schedule is left, if so."""
+    if searched.uncontrolled:
+        return "part of the test is outside control"
+    if searched.is_step_limited:
+        return "a run reached max_steps"
+    if searched.is_unrepeatable:
+        return "something else than the schedule decides"
+    if lab.settings.explores_timeouts:
+        return "not all early time-outs were tried"
+    return "the test reads the clock, and time may pass anywhere" if reads_clock else None
+
+
+def _extent(lab: Laboratory, points: int) -> str:
+    """Say what a complete search is complete over."""
+    granularity = lab.settings.granularity
+    over = {"access": "shared accesses and synchronization", "sync": "synchronization", "gil": "switches of the GIL"}
+    return f"all orders of up to {points} steps: {over[granularity]} (granularity={granularity!r})"
+
+
 def _flavour(strategy: Strategy, index: int) -> Flavour:
     return "operate" if strategy.sees_operations(index) else "countdown"
 
@@ -278,6 +306,7 @@ def _run_twice(
     if first.record.segments != second.record.segments or first.record.choices != second.record.choices:
         pairs = zip(first.record.segments, second.record.segments, strict=False)
         step = next((i for i, (a, b) in enumerate(pairs, 1) if a != b), len(second.record.segments))
+        searched.is_unrepeatable = True
         searched.notes.append(
             f"nondeterminism outside scheduling: two runs of one schedule differ from their step {step} on "
             "(chance that is not seeded, or the order of a set of objects?); replays may not be exact"
@@ -286,6 +315,7 @@ def _run_twice(
         masked = without(first.outcome, second.outcome)
         reference.outcomes = [without(each, masked) if each == first.outcome else each for each in reference.outcomes]
         reference.outcomes.append(masked)
+        searched.is_unrepeatable = True
         searched.notes.append("values that differ between two runs of one schedule are left out of the outcome")
 
 

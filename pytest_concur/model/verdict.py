@@ -52,7 +52,9 @@ class Explored:
     """How much was looked at."""
 
     schedules: int = 0
-    complete: bool = False
+    complete_over: str = ""
+    """What every order was tried of; empty if the search was not complete."""
+
     strategy: str = ""
     seed: int = 0
     seconds: float = 0.0
@@ -61,6 +63,11 @@ class Explored:
 
     switches: int = 0
     """Hand-overs between threads in these runs."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every order was tried that could make a difference."""
+        return bool(self.complete_over)
 
 
 @dataclass(slots=True)

@@ -34,6 +34,7 @@ def as_dict(result: TestResult) -> dict[str, Any]:
         "explored": {
             "schedules": explored.schedules,
             "complete": explored.complete,
+            "complete_over": explored.complete_over or None,
             "strategy": explored.strategy,
             "seed": explored.seed,
             "seconds": round(explored.seconds, 4),

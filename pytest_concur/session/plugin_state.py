@@ -216,7 +216,9 @@ class PluginState:
         schedules = sum(each["explored"]["schedules"] for each in self._results.values())
         verdicts = [each["verdict"] for each in self._results.values()]
         counts = ", ".join(f"{verdicts.count(v)} {v}" for v in ("passed", "failed", "inconclusive") if v in verdicts)
-        terminal.write_line(f"concurrency: {len(verdicts)} tests, {schedules} schedules: {counts}")
+        complete = sum(each["explored"]["complete"] for each in self._results.values())
+        all_orders = f", {complete} of them in all orders there are" if complete else ""
+        terminal.write_line(f"concurrency: {len(verdicts)} tests, {schedules} schedules: {counts}{all_orders}")
         for each in self._results.values():
             for note in each.get("notes", ()):
                 terminal.write_line(f"  {each['nodeid']}: {note}")

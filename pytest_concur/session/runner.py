@@ -119,7 +119,7 @@ class TestRunner:
         searched = search.explore(
             lab,
             reference,
-            make_strategies(options.strategy, self._seed),
+            make_strategies(options.strategy, self._seed, knows_accesses=options.granularity != "gil"),
             budget,
             explored=result.explored,
             remembered=list(self._remembered()),

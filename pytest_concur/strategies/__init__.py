@@ -6,16 +6,19 @@ are pure: they import only ``model``, know no threads and no clock, and run on a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import NamedTuple, Protocol
 
 from pytest_concur.model.schedule import Executed
 from pytest_concur.model.turn import Scheduler
+from pytest_concur.strategies.bounded import BoundedStrategy, delays, preemptions
+from pytest_concur.strategies.dpor import DPORStrategy
 from pytest_concur.strategies.pct import DEPTHS, PCT
 from pytest_concur.strategies.pos import POS
 from pytest_concur.strategies.random_walk import RandomWalk
 from pytest_concur.strategies.surw import SURW, Profile
+from pytest_concur.strategies.swarm import Swarm
 from pytest_concur.strategies.urw import URW, lengths_of
 
 
@@ -41,18 +44,37 @@ class Strategy(Protocol):
         ...
 
     def learn(self, seen: Seen) -> None:
-        """Take note of a finished run."""
+        """Take note of a finished run, that of the scheduler handed out last."""
+        ...
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether nothing is left to hand out."""
+        ...
+
+    @property
+    def trouble(self) -> str | None:
+        """Why an exhausted strategy has not seen every order, if so."""
         ...
 
 
-class RandomStrategy:
-    """Random walk: uniform and sticky in turn."""
+class _Endless:
+    """What samples by chance is never through."""
+
+    is_exhausted = False
+    trouble: str | None = None
+
+
+class RandomStrategy(_Endless):
+    """Random walk: uniform, sticky and with weights in turn."""
 
     def __init__(self, seed: int) -> None:
         self._seeds = _Seeds(seed)
 
     def scheduler(self, index: int) -> Scheduler:
-        return RandomWalk(self._seeds.generator(index), sticky=index % 2 == 1)
+        generator = self._seeds.generator(index)
+        kind = index % 4
+        return Swarm(generator) if kind == 3 else RandomWalk(generator, sticky=kind == 1)
 
     def sees_operations(self, index: int) -> bool:
         return False
@@ -61,7 +83,7 @@ class RandomStrategy:
         pass
 
 
-class PCTStrategy:
+class PCTStrategy(_Endless):
     """PCT with cycling depth and learned length."""
 
     def __init__(self, seed: int) -> None:
@@ -78,7 +100,7 @@ class PCTStrategy:
         self._length = max(self._length, seen.contested)
 
 
-class POSStrategy:
+class POSStrategy(_Endless):
     """Partial order sampling."""
 
     def __init__(self, seed: int) -> None:
@@ -94,7 +116,7 @@ class POSStrategy:
         pass
 
 
-class URWStrategy:
+class URWStrategy(_Endless):
     """Uniform random walk, with learned lengths."""
 
     def __init__(self, seed: int) -> None:
@@ -112,7 +134,7 @@ class URWStrategy:
             self._lengths[task] = max(self._lengths.get(task, 0), length)
 
 
-class SURWStrategy:
+class SURWStrategy(_Endless):
     """Selectively uniform random walk, with a profile of the schedules before."""
 
     def __init__(self, seed: int) -> None:
@@ -134,33 +156,86 @@ class SURWStrategy:
 
 
 class Portfolio:
-    """Several strategies in turn, so that a cut by time harms none of them."""
+    """Several strategies in turn, so that a cut by time harms none of them; one that is through hands its turns on.
 
-    def __init__(self, *parts: Strategy) -> None:
+    If one is through that has seen every order, all are.
+    """
+
+    def __init__(self, *parts: Strategy, least: Sequence[int] = ()) -> None:
+        """``least``: for the first parts, how many schedules each has before the others get any."""
         self._parts = parts
+        self._first = [part for part, many in zip(parts, least, strict=False) for _ in range(many)]
+        self._handed_out = [0] * len(parts)
+        self._turn = 0
+        self._index = -1
+        self._part: Strategy = parts[0]
+        self._place = 0
 
     def scheduler(self, index: int) -> Scheduler:
-        return self._part(index).scheduler(index // len(self._parts))
+        self._take_turn(index)
+        return self._part.scheduler(self._place)
 
     def sees_operations(self, index: int) -> bool:
-        return self._part(index).sees_operations(index // len(self._parts))
+        self._take_turn(index)
+        return self._part.sees_operations(self._place)
 
     def learn(self, seen: Seen) -> None:
         for part in self._parts:
             part.learn(seen)
 
-    def _part(self, index: int) -> Strategy:
-        return self._parts[index % len(self._parts)]
+    @property
+    def is_exhausted(self) -> bool:
+        return any(part.is_exhausted and part.trouble is None for part in self._parts) or all(
+            part.is_exhausted for part in self._parts
+        )
+
+    @property
+    def trouble(self) -> str | None:
+        through = [part.trouble for part in self._parts if part.is_exhausted]
+        return None if None in through else next(iter(through), None)
+
+    def _take_turn(self, index: int) -> None:
+        """Find out whose turn schedule number ``index`` is, if that is a new one."""
+        if index == self._index:
+            return
+        self._index = index
+        while self._first and self._first[0].is_exhausted:
+            self._first.pop(0)
+        if self._first:
+            place = self._parts.index(self._first.pop(0))
+        else:
+            while self._parts[self._turn % len(self._parts)].is_exhausted:
+                self._turn += 1
+            place = self._turn % len(self._parts)
+            self._turn += 1
+        self._part, self._place = self._parts[place], self._handed_out[place]
+        self._handed_out[place] += 1
 
 
-def auto(seed: int) -> Portfolio:
+DPOR_FIRST = 8
+"""Schedules that ``auto`` spends on systematic search before chance gets its turns: small tests end there."""
+
+
+def auto(seed: int) -> Strategy:
     """Return what serves when the user names no strategy."""
-    return Portfolio(PCTStrategy(seed), SURWStrategy(seed + 1), RandomStrategy(seed + 2), POSStrategy(seed + 3))
+    return Portfolio(
+        DPORStrategy(),
+        PCTStrategy(seed),
+        SURWStrategy(seed + 1),
+        RandomStrategy(seed + 2),
+        POSStrategy(seed + 3),
+        least=[DPOR_FIRST],
+    )
 
 
-def blind(seed: int) -> Portfolio:
+def blind(seed: int) -> Strategy:
     """Return what serves where to ask before each operation costs too much, or operations have no places."""
     return Portfolio(PCTStrategy(seed), RandomStrategy(seed + 2))
+
+
+def sampling(seed: int) -> Strategy:
+    """Return what serves where points are left out, so that no search is complete."""
+    return Portfolio(PCTStrategy(seed), SURWStrategy(seed + 1), RandomStrategy(seed + 2), POSStrategy(seed + 3))
 
 
 class _Seeds:
@@ -177,12 +252,18 @@ class _Seeds:
 
 STRATEGIES: dict[str, Callable[[int], Strategy]] = {
     "auto": auto,
+    "bounded": lambda seed: Portfolio(BoundedStrategy(delays), BoundedStrategy(preemptions)),
+    "dpor": lambda seed: DPORStrategy(),
     "random": RandomStrategy,
     "pct": PCTStrategy,
     "pos": POSStrategy,
     "urw": URWStrategy,
     "surw": SURWStrategy,
 }
+
+
+SYSTEMATIC = frozenset({"bounded", "dpor"})
+"""Strategies that go through all schedules one by one."""
 
 
 class Strategies(NamedTuple):
@@ -200,8 +281,16 @@ class Strategies(NamedTuple):
         return Strategies(self.long, self.long, self.long) if self.long is not self.usual else self
 
 
-def make_strategies(name: str, seed: int) -> Strategies:
-    """Return the strategies of that name; ``KeyError`` if there are none."""
+def make_strategies(name: str, seed: int, *, knows_accesses: bool = True) -> Strategies:
+    """Return the strategies of that name; ``KeyError`` if there are none.
+
+    ``knows_accesses``: operations tell what is accessed; else those that would count on it are left out of ``auto``.
+    """
     make = STRATEGIES[name]
+    if name == "auto" and not knows_accesses:
+        make = blind
     usual = make(seed)
-    return Strategies(usual, make(seed + 10), blind(seed + 20) if name == "auto" else usual)
+    if name == "auto":
+        return Strategies(usual, sampling(seed + 10), blind(seed + 20))
+    # nothing is complete where points are left out
+    return Strategies(usual, usual if name in SYSTEMATIC else make(seed + 10), usual)

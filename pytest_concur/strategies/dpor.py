@@ -1,0 +1,304 @@
+"""Dynamic partial order reduction (DPOR): one schedule for each order of the operations that depend on each other.
+
+A schedule is run and its *reversible races* are looked for: pairs of dependent operations of two tasks that nothing
+else puts in order. Each is a reason to come back to the decision before the first of them and let the other task go
+first. Sleep sets keep out what was explored already. When no reason is left, every order that can make a difference was
+run: the search is *complete*, relative to the operations that were seen.
+
+Source: Abdulla, Aronis, Jonsson, Sagonas, "Optimal Dynamic Partial Order Reduction", POPL 2014 (source sets); Flanagan,
+Godefroid, "Dynamic Partial-Order Reduction for Model Checking Software", POPL 2005.
+Departures: a task that gives way, or only reads again and again, has to let another one go on; then, or if a run is too
+long or does not repeat, nothing is claimed to be complete. The answers of ``concur.choose`` are all explored.
+
+Pure: no threads, no clock, no chance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from pytest_concur.model.operation import UNKNOWN, Operation
+from pytest_concur.model.turn import Moment
+
+MOST_EVENTS = 2_000
+"""Operations of a run beyond which nothing is learned from it."""
+
+MOST_READS = 40
+"""Reads in a row after which a task is taken to spin."""
+
+Clock = list[int]
+"""For each task the number of its operations that happened before, itself included."""
+
+
+@dataclass(slots=True)
+class Node:
+    """A decision: who goes on, or which answer ``concur.choose`` gets."""
+
+    options: tuple[int, ...]
+    """Tasks that can run, or answers."""
+
+    chosen: int
+    operation: Operation = UNKNOWN
+    """What the chosen task does."""
+
+    backtrack: set[int] = field(default_factory=set)
+    """Options that must be explored."""
+
+    asleep: dict[int, Operation] = field(default_factory=dict)
+    """Options that need not be: explored already, here or in a way that gives the same."""
+
+    def advance(self) -> bool:
+        """Choose the next option to explore; return whether there is one."""
+        self.asleep[self.chosen] = self.operation
+        left = self.backtrack.difference(self.asleep)
+        if left:
+            self.chosen = min(left)
+        return bool(left)
+
+
+@dataclass(slots=True)
+class _Event:
+    """An operation that was executed."""
+
+    task: int
+    operation: Operation
+    node: int
+    """Index of the decision before it."""
+
+    number: int
+    """Of the task's operations, from 1."""
+
+    clock: Clock
+
+    def precedes(self, clock: Clock) -> bool:
+        return self.task < len(clock) and self.number <= clock[self.task]
+
+
+class DPOR:
+    """Schedules one run: along a prefix, then without need for a switch."""
+
+    def __init__(self, prefix: list[Node]) -> None:
+        self._prefix = prefix
+        self.path: list[Node] = []
+        """The decisions of this run, as far as they are worth coming back to."""
+
+        self.trouble: str | None = None
+        """Why nothing can be claimed to be complete, if so."""
+
+        self.has_diverged = False
+        self._is_redundant = False  # everybody who could go on is asleep: this run shows nothing new
+        self._asleep: dict[int, Operation] = {}
+        self._events: list[_Event] = []
+        self._by_resource: dict[Hashable, list[_Event]] = {}
+        self._anywhere: list[_Event] = []  # operations whose place is not known
+        self._clocks: dict[int, Clock] = {}
+        self._pending: dict[int, Operation] = {}
+        self._reads = 0
+        self._last = 0
+
+    def next_turn(self, moment: Moment) -> tuple[int, int]:
+        for task in moment.enabled:
+            if task not in self._clocks:  # only who ran last can have started it
+                self._clocks[task] = list(self._clocks.get(self._last, ()))
+        if self._is_redundant or self.has_diverged:
+            return self._go_on(moment, moment.enabled), 0
+        node = self._node(moment)
+        if node is None:
+            return self._go_on(moment, moment.enabled), 0
+        task = node.chosen
+        self._pending = dict(moment.pending)
+        node.operation = operation = moment.pending.get(task, UNKNOWN)
+        if len(self._events) < MOST_EVENTS:
+            self._execute(task, operation)
+        else:
+            self.trouble = f"a run has more than {MOST_EVENTS} operations"
+        self._asleep = {
+            other: its for other, its in node.asleep.items() if other != task and not _depend(its, operation)
+        }
+        self._reads = 0 if operation.writes or task != self._last else self._reads + 1
+        self._last = task
+        return task, 0
+
+    def choose(self, count: int) -> int:
+        place = len(self.path)
+        if self._is_redundant or self.has_diverged:
+            return 0
+        if place < len(self._prefix) and self._prefix[place].options == tuple(range(count)):
+            node = self._prefix[place]
+        else:
+            node = Node(tuple(range(count)), 0, backtrack=set(range(count)))
+        self.path.append(node)
+        return node.chosen
+
+    def finish(self) -> None:
+        """The run is over: look for races of what tasks stood before and never came to."""
+        if self._is_redundant or self.has_diverged:
+            return
+        for task, operation in self._pending.items():
+            if task != self._last:
+                self._find_races(task, operation, list(self._clocks.get(task, ())))
+
+    # ---- decisions ----
+
+    def _node(self, moment: Moment) -> Node | None:
+        """Return the decision at hand, ``None`` if there is nothing to explore behind it."""
+        place, enabled = len(self.path), tuple(moment.enabled)
+        if place < len(self._prefix):
+            node = self._prefix[place]
+            if node.options != enabled:
+                self.has_diverged = True
+                self.trouble = "a schedule did not repeat: something else than the schedule decides"
+                return None
+        else:
+            awake = [task for task in enabled if task not in self._asleep]
+            if not awake:
+                self._is_redundant = True
+                return None
+            task = self._go_on(moment, awake)
+            node = Node(enabled, task, backtrack={task}, asleep=dict(self._asleep))
+        self.path.append(node)
+        return node
+
+    def _go_on(self, moment: Moment, options: list[int]) -> int:
+        """Let the running task go on if it can, else the first one."""
+        gives_way = moment.yielded or self._reads > MOST_READS
+        if gives_way and len(moment.enabled) > 1:
+            self.trouble = "a task gives way, or waits for another one in a loop"
+            return next((task for task in options if task != self._last), options[0])
+        return self._last if self._last in options else options[0]
+
+    # ---- races ----
+
+    def _execute(self, task: int, operation: Operation) -> None:
+        clock = self._clocks[task]
+        if operation.kind == "join":
+            for other in operation.part if isinstance(operation.part, tuple) else ():
+                _join(clock, self._clocks.get(other, []))
+        else:
+            self._find_races(task, operation, list(clock))
+            for event in self._related(operation):
+                if not event.precedes(clock) and _depend(event.operation, operation):
+                    _join(clock, event.clock)
+        clock.extend([0] * (task + 1 - len(clock)))
+        clock[task] += 1
+        event = _Event(task, operation, len(self.path) - 1, clock[task], list(clock))
+        self._events.append(event)
+        if operation.resource is not None:
+            self._by_resource.setdefault(operation.resource, []).append(event)
+        elif operation.kind == "builtin":
+            self._anywhere.append(event)
+
+    def _find_races(self, task: int, operation: Operation, clock: Clock) -> None:
+        """Find the earlier operations that this one could come before, nearest first; ``clock`` is used up."""
+        for event in self._related(operation):
+            if event.task == task or event.precedes(clock) or not _depend(event.operation, operation):
+                continue
+            if operation.kind == "acquire" and event.operation.kind == "release":
+                continue  # cannot be swapped; the race is with the acquire before that
+            self._come_back(event, task, clock)
+            _join(clock, event.clock)
+
+    def _related(self, operation: Operation) -> Iterable[_Event]:
+        """Return earlier operations that may depend on this one, the latest first."""
+        if operation.kind == "builtin":
+            return reversed(self._events)
+        if operation.resource is None:
+            return ()
+        same = self._by_resource.get(operation.resource, [])
+        if not self._anywhere:
+            return reversed(same)
+        return sorted(same + self._anywhere, key=lambda event: event.node, reverse=True)
+
+    def _come_back(self, event: _Event, task: int, clock: Clock) -> None:
+        """Make sure that an order is explored in which ``task`` does what it stands before, and then ``event`` is done.
+
+        A first step of what is independent of ``event`` will do, if it leads there.
+        """
+        node = self.path[event.node]
+        if len(node.options) == 1:
+            return
+        firsts = set(self._initials(event, task, clock))
+        if not firsts.isdisjoint(node.backtrack):
+            return
+        able = [first for first in firsts if first in node.options]
+        if task in able:
+            node.backtrack.add(task)
+        elif able:
+            node.backtrack.add(min(able))
+        else:
+            node.backtrack.update(node.options)
+
+    def _initials(self, event: _Event, task: int, clock: Clock) -> Iterator[int]:
+        """Yield the tasks that can take the first step of what came after ``event`` without depending on it."""
+        behind: list[_Event] = []
+        seen: set[int] = set()
+        for later in self._events[self._place_of(event) + 1 :]:
+            if event.precedes(later.clock):
+                continue
+            if later.task not in seen and not any(each.precedes(later.clock) for each in behind):
+                yield later.task
+            seen.add(later.task)
+            behind.append(later)
+        if task not in seen and not any(each.precedes(clock) for each in behind):
+            yield task
+
+    def _place_of(self, event: _Event) -> int:
+        place = min(event.node, len(self._events) - 1)  # answers of ``choose`` are decisions without an event
+        while self._events[place] is not event:
+            place -= 1
+        return place
+
+
+class DPORStrategy:
+    """Hands out the prefixes that are left to explore."""
+
+    def __init__(self) -> None:
+        self._path: list[Node] = []
+        self._latest: DPOR | None = None
+        self.is_exhausted = False
+        self.trouble: str | None = None
+        """Why nothing can be claimed to be complete, if so."""
+
+    def scheduler(self, index: int) -> DPOR:
+        self._latest = DPOR(self._path)
+        return self._latest
+
+    def sees_operations(self, index: int) -> bool:
+        return True
+
+    def learn(self, seen: object) -> None:
+        run, self._latest = self._latest, None
+        if run is None:
+            return
+        run.finish()
+        self.trouble = self.trouble or run.trouble
+        if run.has_diverged:
+            self.is_exhausted = True
+            return
+        self._path = run.path
+        while self._path and not self._path[-1].advance():
+            self._path.pop()
+        self.is_exhausted = not self._path
+
+
+def _depend(one: Operation, other: Operation) -> bool:
+    """Whether the order of the two may matter."""
+    if one.kind == "builtin" or other.kind == "builtin":
+        return (one.writes or other.writes) and _is_access(one) and _is_access(other)
+    return one.conflicts_with(other)
+
+
+def _is_access(operation: Operation) -> bool:
+    return operation.kind == "builtin" or (
+        operation.resource is not None and operation.kind not in ("acquire", "release", "try", "get", "put")
+    )
+
+
+def _join(clock: Clock, other: Clock) -> None:
+    """Take over what ``other`` knows."""
+    if len(other) > len(clock):
+        clock.extend([0] * (len(other) - len(clock)))
+    for task, number in enumerate(other):
+        if number > clock[task]:
+            clock[task] = number
