@@ -48,7 +48,7 @@ class Bounded:
         """For each decision how many options there were, and whether the running task could have gone on."""
 
         self.trouble: str | None = None
-        self._last = 0
+        self._last = -1
 
     def next_turn(self, moment: Moment) -> tuple[int, int]:
         enabled = moment.enabled
