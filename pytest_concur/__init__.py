@@ -5,8 +5,10 @@ from __future__ import annotations
 from pytest_concur.errors import (
     ConcurrencyFailure,
     ConcurrencyUsageError,
+    DataRaceFound,
     DeadlockFound,
     LivelockFound,
+    LockOrderFound,
     NondeterminismFound,
     ReplayDiverged,
     ThreadLeakFound,
@@ -17,8 +19,10 @@ __version__ = "0.1.0"
 __all__ = [
     "ConcurrencyFailure",
     "ConcurrencyUsageError",
+    "DataRaceFound",
     "DeadlockFound",
     "LivelockFound",
+    "LockOrderFound",
     "NondeterminismFound",
     "ReplayDiverged",
     "ThreadLeakFound",

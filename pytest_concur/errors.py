@@ -27,6 +27,14 @@ class NondeterminismFound(ConcurrencyFailure):
     """A schedule gave an outcome that no sequential order of the tasks gives."""
 
 
+class DataRaceFound(ConcurrencyFailure):
+    """Two tasks access one place, one writes, nothing puts them in order; with ``data_races="error"``."""
+
+
+class LockOrderFound(ConcurrencyFailure):
+    """Tasks take the same locks in opposite orders; with ``lock_order="error"``."""
+
+
 class ThreadLeakFound(ConcurrencyFailure):
     """A thread was alive, or a lock was held, when the test had returned and everything else had ended."""
 

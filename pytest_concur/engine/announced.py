@@ -12,7 +12,7 @@ from typing import Any
 
 from pytest_concur.engine.blocking import ControlledLock, ControlledQueue, name_of
 from pytest_concur.engine.execution import Execution
-from pytest_concur.engine.frames import is_ours
+from pytest_concur.engine.frames import is_ours, user_frame
 from pytest_concur.model.operation import Operation
 from pytest_concur.model.witness import Stack
 
@@ -120,11 +120,12 @@ class AnnouncedQueue(ControlledQueue):
 
 
 def stack_from(frame: types.FrameType | None) -> Stack:
-    """Return what is on the stack above the engine's own frames, innermost first."""
+    """Return the stack of a task from the line on that a reader looks for, innermost first."""
     stack: list[tuple[types.CodeType, int]] = []
-    while frame is not None and is_ours(frame):
-        frame = frame.f_back
+    frame = user_frame(frame)
     while frame is not None and not is_ours(frame) and len(stack) < DEEPEST_STACK:
+        if frame.f_code.co_qualname == "Thread._bootstrap_inner":
+            break
         stack.append((frame.f_code, frame.f_lasti))
         frame = frame.f_back
     return tuple(stack)

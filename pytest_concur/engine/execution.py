@@ -173,6 +173,8 @@ class Execution:
         record = self.record
         record.contested, record.steps = self._meter.contested, self._meter.steps
         record.task_count = len(self.tasks)
+        if self.witness is not None:
+            record.names = [task.name for task in self.tasks]
         record.unhandled = [(t.name, t.exception) for t in self.tasks if t.is_unhandled and t.exception is not None]
         for lock in self.locks.values():
             lock.reset()
@@ -196,10 +198,7 @@ class Execution:
         me = self.current
         self.pending[me.id] = resource.operation
         if not resource.is_worth_a_try():
-            if self.is_over:
-                self._tell_over()
-            self._meter.settle()
-            self._meter.pass_point(0)  # and blocks at once, without a question in between
+            self.pass_unasked()  # and block at once
             return
         me.waiting_for, me.stands = resource, True
         resource.waiters.append(me)
@@ -208,6 +207,14 @@ class Execution:
         finally:
             resource.waiters.remove(me)
             me.waiting_for, me.stands = None, False
+
+    def pass_unasked(self) -> None:
+        """A point that makes no difference, for a scheduler that sees operations: it counts, nobody is asked."""
+        if self._meter.pace != 0:
+            self.operate(UNKNOWN)
+            return
+        self._meter.settle()
+        self._meter.pass_point(0)
 
     def point(self) -> None:
         """A scheduling point: mostly one C call."""

@@ -28,7 +28,7 @@ from pytest_concur.engine.blocking import (
     QuietLock,
 )
 from pytest_concur.engine.execution import Execution
-from pytest_concur.engine.operations import operation_teller
+from pytest_concur.engine.operations import IMMUTABLE, operation_teller
 from pytest_concur.errors import ConcurrencyUsageError, TaskAborted
 from pytest_concur.instrument.countdown import CAPACITY, Countdown
 from pytest_concur.instrument.points import STATE_QUERIES
@@ -318,11 +318,15 @@ class Hooks:
 
     def _announcer_of(self, placeholder: tuple[Any, ...]) -> Callable[[tuple[Any, ...]], None]:
         tell = operation_teller(placeholder)
+        is_test = placeholder[2] == "test"
         is_query = placeholder[2] == "method" and placeholder[3] in STATE_QUERIES
 
         def announce(values: tuple[Any, ...]) -> None:
             execution = self.mine()
             if execution is None:
+                return
+            if is_test and isinstance(values[0], IMMUTABLE):
+                execution.pass_unasked()
                 return
             operation = tell(execution.number_of, values)
             execution.operate(operation)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -32,7 +33,14 @@ def operation_teller(
     if kind in ("resume", "jump"):
         return lambda number_of, values: UNKNOWN
     if kind == "attribute":
-        return lambda number_of, values: Operation(kind, number_of(values[0]), name, writes, (type(values[0]), name))
+
+        def tell_attribute(number_of: Callable[[object], int], values: tuple[Any, ...]) -> Operation:
+            owner = values[0]
+            if isinstance(owner, threading.local):
+                return UNKNOWN  # each thread has its own
+            return Operation(kind, number_of(owner), name, writes, (type(owner), name))
+
+        return tell_attribute
 
     def tell(number_of: Callable[[object], int], values: tuple[Any, ...]) -> Operation:
         owner = values[0]

@@ -43,6 +43,9 @@ class Record:
 
     reads_clock: bool = False
     stragglers: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    """Of the tasks, by number."""
+
     task_count: int = 1
 
     @property

@@ -26,6 +26,7 @@ from pytest_concur.model.outcome import comparable
 from pytest_concur.model.turn import Scheduler
 from pytest_concur.model.verdict import Kind
 from pytest_concur.model.waiting import Place, describe_stuck
+from pytest_concur.model.witness import Witness
 from pytest_concur.strategies.sequential import Sequential
 
 MOST_REPEATS = 25
@@ -114,6 +115,7 @@ class Laboratory:
         freeze_names: bool = True,
         keeps_error: bool = False,
         observer: Observer | None = None,
+        make_witness: Callable[[], Witness] | None = None,
         on_attempt: Callable[[], None] = lambda: None,
     ) -> Trial:
         """Run the body once; again while it meets code that is not instrumented yet.
@@ -128,6 +130,7 @@ class Laboratory:
             keeps_error: Leave the failure's traceback as it is. Its frames keep the run's objects alive, which the next
                 run might see through a class or a module; so only the last run of a test should.
             observer: Is told of every point; needs the flavour ``observe``.
+            make_witness: Returns the witness of an attempt; needs the flavour ``operate``.
             on_attempt: Called before each attempt.
         """
         self.patch.install(mode or self._plain_mode)
@@ -141,7 +144,10 @@ class Laboratory:
                     self.cleanse()
                 on_attempt()
                 sees = mode is not None and mode.flavour == "operate"
-                trial = self._attempt(make_scheduler(), is_recording, sleeps_through, sees_operations=sees)
+                witness = make_witness() if make_witness is not None else None
+                trial = self._attempt(
+                    make_scheduler(), is_recording, sleeps_through, sees_operations=sees, witness=witness
+                )
                 if not keeps_error and trial.failure is not None:
                     _let_go(trial.failure.error)
                 gc.collect(0)  # so that the next run does not see what this one left in cycles
@@ -174,7 +180,13 @@ class Laboratory:
         return Mode(flavour, self.settings.granularity, is_focused)
 
     def _attempt(
-        self, scheduler: Scheduler, is_recording: bool, sleeps_through: bool, *, sees_operations: bool = False
+        self,
+        scheduler: Scheduler,
+        is_recording: bool,
+        sleeps_through: bool,
+        *,
+        sees_operations: bool = False,
+        witness: Witness | None = None,
     ) -> Trial:
         self.runs += 1
         settings = self.settings
@@ -189,6 +201,7 @@ class Laboratory:
             on_thread=self.patch.discovery.start_in_thread,
             has_foreign_threads=lambda: settings.foreign_threads(execution),
             sees_operations=sees_operations,
+            witness=witness,
         )
         self._outcomes.clear()
         error: BaseException | None = None

@@ -48,7 +48,7 @@ WRITING_METHODS = frozenset(
 
 _ITEM_READS = {"BINARY_SUBSCR": (2, 2), "BINARY_SLICE": (3, 3)}
 _UPDATES = frozenset({"LIST_EXTEND", "SET_UPDATE", "DICT_UPDATE", "DICT_MERGE"})
-_VARIABLE_LOADS = frozenset({"LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_DEREF", "LOAD_CLASSDEREF"})
+_LOADS = frozenset({"LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_DEREF", "LOAD_GLOBAL", "LOAD_ATTR", "BINARY_SUBSCR"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ def _access(instr: Instr, previous: Instr | None, written: WrittenNames, is_gene
             return Point("cell", cell, name != "LOAD_DEREF") if cell in written.cells else None
     if name in _UPDATES and previous is not None and previous.name != "LOAD_CONST":
         return Point("item", "", False, (1,))
-    if name in interpreter.TRUTH_TESTS and previous is not None and previous.name in _VARIABLE_LOADS:
+    if name in interpreter.TRUTH_TESTS and previous is not None and previous.name in _LOADS:
         return Point("test", "", False, (1,))
     return None
 

@@ -76,6 +76,9 @@ class Token:
     is_focused: bool
     """Points that touch only what one task uses were left out."""
 
+    is_witnessed: bool
+    """It failed no run: a witness has seen a data race or locks in opposite orders."""
+
     sites: tuple[int, ...]
     """For each preempted segment, in order, 16 bits of a digest of where the task was switched away."""
 
@@ -84,7 +87,7 @@ class Token:
         numbers = [
             self.python[1],
             GRANULARITIES.index(self.granularity),
-            TIMEOUTS.index(self.timeouts) + 2 * self.is_sequential + 4 * self.is_focused,
+            TIMEOUTS.index(self.timeouts) + 2 * self.is_sequential + 4 * self.is_focused + 8 * self.is_witnessed,
             len(self.schedule.segments),
             *(number for segment in self.schedule.segments for number in _pack_segment(segment)),
             len(self.schedule.choices),
@@ -144,6 +147,7 @@ def _unpack(body: bytes) -> Token:
         timeouts=TIMEOUTS[timeouts % 2],
         is_sequential=bool(timeouts & 2),
         is_focused=bool(timeouts & 4),
+        is_witnessed=bool(timeouts & 8),
         sites=sites,
     )
 

@@ -11,6 +11,8 @@ Kind = Literal[
     "deadlock",
     "livelock",
     "nondeterminism",
+    "data-race",
+    "lock-order",
     "thread-leak",
     "uncontrolled",
     "sequential-failure",
@@ -35,6 +37,9 @@ class Finding:
     """Whether a build with a GIL was seen to do this by itself; ``None`` where the question was not asked."""
 
     sequential: bool = False
+    is_warning: bool = False
+    """It changes no verdict: something may go wrong, nothing has."""
+
     report: str = ""
     """The explanation for a person: steps, why, replay command."""
 
@@ -89,6 +94,6 @@ class TestResult:
     @property
     def verdict(self) -> Literal["failed", "passed", "inconclusive"]:
         """``failed`` with a finding, ``inconclusive`` if part of the test could not be judged, else ``passed``."""
-        if self.findings:
+        if any(not finding.is_warning for finding in self.findings):
             return "failed"
         return "inconclusive" if self.uncontrolled or self.is_step_limited else "passed"

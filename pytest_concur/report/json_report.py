@@ -28,6 +28,7 @@ def as_dict(result: TestResult) -> dict[str, Any]:
                 "preemptions": finding.preemptions,
                 "gil": finding.gil,
                 "sequential": finding.sequential,
+                "warning": finding.is_warning,
             }
             for finding in result.findings
         ],

@@ -191,7 +191,7 @@ class PluginState:
             return
         del item.stash[_RESULT]
         report.concur = as_dict(result)  # type: ignore[attr-defined]
-        if report.failed and result.findings and result.findings[0].report:
+        if report.failed and result.findings and not result.findings[0].is_warning and result.findings[0].report:
             finding = result.findings[0]
             if finding.kind in ("assertion", "exception", "sequential-failure"):
                 report.sections.append(("concurrency", finding.report))
@@ -199,6 +199,9 @@ class PluginState:
                 report.longrepr = _as_longrepr(item, finding.report, finding.summary)
         elif report.passed and result.verdict == "inconclusive":
             item.warn(pytest.PytestWarning(f"{item.nodeid}: concurrency inconclusive: {_reason(result)}"))
+        for finding in result.findings:
+            if finding.is_warning:
+                item.warn(pytest.PytestWarning(finding.report))
 
     def collect(self, result: dict[str, Any]) -> None:
         self._results[result["nodeid"]] = result

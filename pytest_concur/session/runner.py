@@ -10,16 +10,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 from pytest_concur.engine.execution import Execution
 from pytest_concur.engine.hooks import Hooks
 from pytest_concur.engine.watchdog import BUSY_LIMIT_S, Watchdog
-from pytest_concur.errors import ReplayDiverged
+from pytest_concur.errors import ConcurrencyFailure, DataRaceFound, LockOrderFound, ReplayDiverged
 from pytest_concur.explore import search, sequential
-from pytest_concur.explore.focus import focus
+from pytest_concur.explore.focus import MOST_UNITS, focus
 from pytest_concur.explore.search import Budget, Found
 from pytest_concur.explore.sequential import Reference
 from pytest_concur.explore.trial import Laboratory, Outcomes, Settings, Trial, own_beginnings
@@ -28,13 +28,19 @@ from pytest_concur.instrument.cache import CodeCache
 from pytest_concur.instrument.interpreter import VERSION
 from pytest_concur.instrument.patch import Patch
 from pytest_concur.instrument.scope import Scope
-from pytest_concur.model.schedule import Token, TokenError, decode, digest
-from pytest_concur.model.verdict import Explored, Finding, TestResult, Uncontrolled
+from pytest_concur.model.schedule import Schedule, Token, TokenError, decode, digest
+from pytest_concur.model.verdict import Explored, Finding, Kind, TestResult, Uncontrolled
 from pytest_concur.options import Resolved
 from pytest_concur.session.fresh_fixtures import FreshFixtures
 from pytest_concur.strategies import make_strategies
+from pytest_concur.strategies.replay import Replay
+
+if TYPE_CHECKING:
+    from pytest_concur.explore.warn import Suspicion
 
 _PASSING = (pytest.skip.Exception, pytest.xfail.Exception, pytest.exit.Exception)
+
+_RAISED: dict[Kind, type[ConcurrencyFailure]] = {"data-race": DataRaceFound, "lock-order": LockOrderFound}
 
 SHARE_OF_TIMEOUT = 0.4
 """Part that exploring may use of what is left of a test's own time-out."""
@@ -135,6 +141,7 @@ class TestRunner:
         found = searched.found
         if found is None:
             self._around.remember(name, ())
+            self._suspect(lab)
             return
         if not search.settle(lab, reference, found):
             what = (
@@ -148,21 +155,84 @@ class TestRunner:
         found.gil = search.ask_gil(lab, reference, found, self._seed)
         self._report(lab, reference, found)
 
+    def _suspect(self, lab: Laboratory, failure: Kind | None = None) -> None:
+        """Look for what may go wrong although nothing has; ``failure``: what has, if something did.
+
+        Raises:
+            ConcurrencyFailure: there is something, and the test's settings say that it is an error.
+        """
+        options = self._options
+        levels: dict[Kind, str] = {"data-race": options.data_races, "lock-order": options.lock_order}
+        kinds = {kind for kind, level in levels.items() if level != "ignore"}
+        if failure == "deadlock":
+            kinds.discard("lock-order")  # it is what was found
+        if not kinds or self.result.uncontrolled:
+            return
+        if lab.patch.user_units > MOST_UNITS and "error" not in levels.values():
+            self.result.notes.append(
+                f"data races and lock orders were not looked for in {lab.patch.user_units} functions; "
+                "data_races='error' and lock_order='error' do so all the same"
+            )
+            return
+        from pytest_concur.explore.warn import suspicions
+
+        found = suspicions(lab, self._seed, frozenset(kinds))
+        for each in sorted(found, key=lambda each: levels[each.kind]):  # errors before warnings
+            is_warning = failure is not None or levels[each.kind] == "warn"
+            self._note_suspicion(each, is_warning=is_warning)
+        for each in found:
+            if failure is None and levels[each.kind] == "error":
+                raise _RAISED[each.kind](each.summary)
+
+    def _note_suspicion(self, suspicion: Suspicion, *, is_warning: bool) -> None:
+        from pytest_concur.report.suspicion import render
+
+        schedule = suspicion.schedule
+        token = self._token(schedule, is_witnessed=True)
+        text = render(self._item.nodeid, suspicion.kind, suspicion.summary, suspicion.lines, token)
+        self.result.findings.append(
+            Finding(
+                kind=suspicion.kind,
+                summary=suspicion.summary,
+                schedule=0,
+                token=token,
+                preemptions=schedule.preemptions,
+                gil=None,
+                is_warning=is_warning,
+                report=text,
+            )
+        )
+
+    def _replay_witnessed(self, lab: Laboratory, token: Token) -> None:
+        from pytest_concur.explore.warn import witness
+
+        seen, _ = witness(lab, lambda: Replay(token.schedule))
+        if not seen:
+            self._diverge(token, "nothing suspicious was seen: it is gone")
+        for each in seen:
+            self._note_suspicion(each, is_warning=False)
+        raise _RAISED[seen[0].kind](seen[0].summary)
+
+    def _diverge(self, token: Token, problem: str) -> NoReturn:
+        summary = f"the replay token does not fit: diverged, {problem}"
+        finding = Finding("uncontrolled", summary, 0, token.encode(), token.schedule.preemptions, None)
+        self.result.findings.append(finding)
+        raise ReplayDiverged(summary)
+
     def _replay(self, lab: Laboratory, reference: Reference, token: Token) -> None:
+        self.result.explored.schedules = 1
+        if token.is_witnessed:
+            self._replay_witnessed(lab, token)
         if token.is_focused:
             focus(lab)
         failure, trial = search.replay(
             lab, reference, token.schedule, sleeps_through=token.is_sequential, is_focused=token.is_focused
         )
         problem = self._divergence(token, trial)
-        self.result.explored.schedules = 1
         if problem is None and failure is None:
             problem = "the schedule was followed to its end and nothing failed: the failure is gone"
         if problem is not None or failure is None:
-            summary = f"the replay token does not fit: diverged, {problem}"
-            finding = Finding("uncontrolled", summary, 0, token.encode(), token.schedule.preemptions, None)
-            self.result.findings.append(finding)
-            raise ReplayDiverged(summary)
+            self._diverge(token, str(problem))
         found = Found(failure, token.schedule, 0 if token.is_sequential else 1, is_sequential=token.is_sequential)
         found.is_focused = token.is_focused
         found.sites = tuple(trial.record.sites)
@@ -180,16 +250,12 @@ class TestRunner:
         from pytest_concur.report.failure import FailureReport, render
 
         failure = found.failure
-        token = Token(
+        token = self._token(
             found.schedule,
-            digest(self._item.nodeid),
-            VERSION,
-            lab.settings.granularity,
-            self._options.timeouts,
-            found.is_sequential and found.index == 0,
-            found.is_focused,
-            tuple(digest(site, 16) for site in found.sites),
-        ).encode()
+            is_sequential=found.is_sequential and found.index == 0,
+            is_focused=found.is_focused,
+            sites=found.sites,
+        )
         is_plain = found.is_sequential and failure.kind in ("assertion", "exception")
         kind = "sequential-failure" if is_plain else failure.kind
         seen, trial = trace(
@@ -229,7 +295,30 @@ class TestRunner:
         )
         if not is_replay:
             self._around.remember(self._item.nodeid, () if found.index == 0 else (token,))
+            if not is_plain and not found.leaves_threads:
+                self._suspect(lab, failure.kind)
         raise (trial.failure or failure).error
+
+    def _token(
+        self,
+        schedule: Schedule,
+        *,
+        is_sequential: bool = False,
+        is_focused: bool = False,
+        is_witnessed: bool = False,
+        sites: Sequence[str] = (),
+    ) -> str:
+        return Token(
+            schedule,
+            digest(self._item.nodeid),
+            VERSION,
+            self._options.granularity,
+            self._options.timeouts,
+            is_sequential,
+            is_focused,
+            is_witnessed,
+            tuple(digest(site, 16) for site in sites),
+        ).encode()
 
     def _divergence(self, token: Token, trial: Trial) -> str | None:
         """Say where a replay left its schedule, if it did."""
@@ -293,7 +382,8 @@ class TestRunner:
                 token = decode(text)
             except TokenError:
                 continue
-            if token.python == VERSION and not token.is_focused and token.granularity == self._options.granularity:
+            is_plain = not token.is_focused and not token.is_witnessed
+            if is_plain and token.python == VERSION and token.granularity == self._options.granularity:
                 yield token
 
     def _refuse_foreign_token(self, text: str | None) -> None:
