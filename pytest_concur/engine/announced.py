@@ -79,7 +79,7 @@ class AnnouncedLock(ControlledLock):
         if self.is_signal:
             self._witness.got(me, self._number)
         else:
-            self._name = self._name or name_of(self._real)
+            self._name = self._name or name_of(self._real) or f"lock #{self._number}"
             self._witness.acquired(me, self._number, self._name, stack_from(sys._getframe(1)), may_block=may_block)
 
     def _tell_released(self) -> None:

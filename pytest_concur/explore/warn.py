@@ -122,7 +122,7 @@ def _of_race(race: Race, names: Sequence[str], schedule: Schedule) -> Suspicion:
 
 
 def _access_lines(access: Access, names: Sequence[str]) -> list[str]:
-    holding = ", ".join(name or "a lock" for name in access.locks) or "no lock"
+    holding = ", ".join(access.locks) or "no lock"
     head = f"{_name(names, access.task)} {_verb(access, active=True)} it, holding {holding}:"
     return [head, *(f"  {line}" for line in _stack_lines(access.stack))]
 
@@ -135,9 +135,9 @@ def _of_inversion(inversion: Inversion, names: Sequence[str], schedule: Schedule
     )
     lines: list[str] = []
     for edge in inversion.edges:
-        lines.append(f"{_name(names, edge.task)} takes {edge.first_name or 'a lock'}:")
+        lines.append(f"{_name(names, edge.task)} takes {edge.first_name}:")
         lines += [f"  {line}" for line in _stack_lines(edge.first_stack)]
-        lines.append(f"and, while it holds that, {edge.second_name or 'another lock'}:")
+        lines.append(f"and, while it holds that, {edge.second_name}:")
         lines += [f"  {line}" for line in _stack_lines(edge.second_stack)]
     summary = f"locks are taken in opposite orders, which can end in a deadlock: {parts}"
     return Suspicion("lock-order", summary, tuple(lines), schedule, inversion.sites)
@@ -145,7 +145,7 @@ def _of_inversion(inversion: Inversion, names: Sequence[str], schedule: Schedule
 
 def _lock(name: str, edge: Edge, which: int) -> str:
     file, line = edge.sites[which]
-    return f"{name or 'a lock'} ({os.path.basename(file)}:{line})"
+    return f"{name} ({os.path.basename(file)}:{line})"
 
 
 def _name(names: Sequence[str], task: int) -> str:

@@ -85,22 +85,8 @@ class TestRunner:
         Raises:
             BaseException: what the test raises: its failure, a skip.
         """
-        options, around = self._options, self._around
-        fixtures = FreshFixtures(self._item, is_enabled=options.fresh_fixtures)
-        patch = Patch(self._scope(), around.cache, around.hooks.bind, self._item.module.__name__)
-        lab = Laboratory(lambda: fixtures.call(self._call), around.outcomes, patch, around.hooks, self._settings())
         self._refuse_foreign_token(token)
-        with ExitStack() as stack:
-            stack.callback(around.cache.save)
-            stack.callback(patch.remove)
-            stack.callback(patch.discovery.stop)
-            stack.enter_context(Watchdog(around.hooks, limit_s=self._limit()))
-            around.hooks.default_excepthook = threading.excepthook
-            stack.enter_context(_one_processor(around.worker))
-            stack.enter_context(_quiet_collector())
-            stack.enter_context(own_beginnings())
-            stack.enter_context(_note_unraisable(self.result.notes))
-            fixtures.release_first()
+        with self.laboratory() as lab:
             reference = sequential.establish(lab)
             if reference.passing is not None:
                 raise reference.passing
@@ -116,6 +102,26 @@ class TestRunner:
             else:
                 self._explore(lab, reference)
 
+    @contextmanager
+    def laboratory(self) -> Iterator[Laboratory]:
+        """Return what runs the test's body, with everything about the process set as the runs need it."""
+        around = self._around
+        fixtures = FreshFixtures(self._item, is_enabled=self._options.fresh_fixtures)
+        patch = Patch(self._scope(), around.cache, around.hooks.bind, self._item.module.__name__)
+        lab = Laboratory(lambda: fixtures.call(self._call), around.outcomes, patch, around.hooks, self._settings())
+        with ExitStack() as stack:
+            stack.callback(around.cache.save)
+            stack.callback(patch.remove)
+            stack.callback(patch.discovery.stop)
+            stack.enter_context(Watchdog(around.hooks, limit_s=self._limit()))
+            around.hooks.default_excepthook = threading.excepthook
+            stack.enter_context(_one_processor(around.worker))
+            stack.enter_context(_quiet_collector())
+            stack.enter_context(own_beginnings())
+            stack.enter_context(_note_unraisable(self.result.notes))
+            fixtures.release_first()
+            yield lab
+
     # ---- the three ways ----
 
     def _explore(self, lab: Laboratory, reference: Reference) -> None:
@@ -125,7 +131,12 @@ class TestRunner:
         searched = search.explore(
             lab,
             reference,
-            make_strategies(options.strategy, self._seed, knows_accesses=options.granularity != "gil"),
+            make_strategies(
+                options.strategy,
+                self._seed,
+                knows_accesses=options.granularity != "gil",
+                explores_timeouts=options.timeouts == "explore",
+            ),
             budget,
             explored=result.explored,
             remembered=list(self._remembered()),
@@ -166,7 +177,7 @@ class TestRunner:
         kinds = {kind for kind, level in levels.items() if level != "ignore"}
         if failure == "deadlock":
             kinds.discard("lock-order")  # it is what was found
-        if not kinds or self.result.uncontrolled:
+        if not kinds or self.result.uncontrolled or self._time_left() <= 0:
             return
         if lab.patch.user_units > MOST_UNITS and "error" not in levels.values():
             self.result.notes.append(

@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from pytest_concur.model.operation import UNKNOWN, Operation
 from pytest_concur.model.turn import Moment
 
-MOST_EVENTS = 2_000
-"""Operations of a run beyond which nothing is learned from it."""
+MOST_EVENTS = 1_000
+"""Operations of a run beyond which there is no hope of going through all orders."""
 
 MOST_READS = 40
 """Reads in a row after which a task is taken to spin."""
@@ -86,7 +86,7 @@ class DPOR:
         self.trouble: str | None = None
         """Why nothing can be claimed to be complete, if so."""
 
-        self.has_diverged = False
+        self.has_diverged = self.is_too_long = False
         self._is_redundant = False  # everybody who could go on is asleep: this run shows nothing new
         self._asleep: dict[int, Operation] = {}
         self._events: list[_Event] = []
@@ -112,6 +112,7 @@ class DPOR:
         if len(self._events) < MOST_EVENTS:
             self._execute(task, operation)
         else:
+            self.is_too_long = True
             self.trouble = f"a run has more than {MOST_EVENTS} operations"
         self._asleep = {
             other: its for other, its in node.asleep.items() if other != task and not _depend(its, operation)
@@ -180,6 +181,8 @@ class DPOR:
             for event in self._related(operation):
                 if not event.precedes(clock) and _depend(event.operation, operation):
                     _join(clock, event.clock)
+                if _covers(event.operation, operation):
+                    break
         clock.extend([0] * (task + 1 - len(clock)))
         clock[task] += 1
         event = _Event(task, operation, len(self.path) - 1, clock[task], list(clock))
@@ -192,12 +195,13 @@ class DPOR:
     def _find_races(self, task: int, operation: Operation, clock: Clock) -> None:
         """Find the earlier operations that this one could come before, nearest first; ``clock`` is used up."""
         for event in self._related(operation):
-            if event.task == task or event.precedes(clock) or not _depend(event.operation, operation):
-                continue
-            if operation.kind == "acquire" and event.operation.kind == "release":
-                continue  # cannot be swapped; the race is with the acquire before that
-            self._come_back(event, task, clock)
-            _join(clock, event.clock)
+            if event.task != task and not event.precedes(clock) and _depend(event.operation, operation):
+                if operation.kind == "acquire" and event.operation.kind == "release":
+                    continue  # cannot be swapped; the race is with the acquire before that
+                self._come_back(event, task, clock)
+                _join(clock, event.clock)
+            if _covers(event.operation, operation):
+                break
 
     def _related(self, operation: Operation) -> Iterable[_Event]:
         """Return earlier operations that may depend on this one, the latest first."""
@@ -273,7 +277,7 @@ class DPORStrategy:
             return
         run.finish()
         self.trouble = self.trouble or run.trouble
-        if run.has_diverged:
+        if run.has_diverged or run.is_too_long:
             self.is_exhausted = True
             return
         self._path = run.path
@@ -287,6 +291,11 @@ def _depend(one: Operation, other: Operation) -> bool:
     if one.kind == "builtin" or other.kind == "builtin":
         return (one.writes or other.writes) and _is_access(one) and _is_access(other)
     return one.conflicts_with(other)
+
+
+def _covers(earlier: Operation, later: Operation) -> bool:
+    """Whether all that comes before ``earlier`` and depends on ``later`` depends on ``earlier`` too."""
+    return earlier.writes and earlier.resource == later.resource is not None and earlier.part == later.part
 
 
 def _is_access(operation: Operation) -> bool:

@@ -980,7 +980,7 @@ def test_objects_end_when_nobody_holds_them(pytester, strategy):
                 self.uses = 0
 
 
-        @pytest.mark.concurrency(strategy="{strategy}", schedules=100)
+        @pytest.mark.concurrency(strategy="{strategy}", schedules=100, data_races="ignore")
         def test_program(concur):
             connections = [Connection()]
             ends = weakref.ref(connections[0])

@@ -98,7 +98,7 @@ def test_preemption_bounding_pays_for_leaving_a_task_only() -> None:
 
 def test_a_part_that_is_through_ends_a_portfolio() -> None:
     """If a systematic part has seen all, nothing is left for the others to show."""
-    portfolio = Portfolio(DPORStrategy(), POSStrategy(1), least=[1])
+    portfolio = Portfolio(DPORStrategy(), POSStrategy(1), first=[0])
 
     assert len(all_orders(portfolio, APART)) == 1
     assert portfolio.trouble is None

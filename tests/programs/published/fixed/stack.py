@@ -1,0 +1,45 @@
+"""The flag that the stack is filled is taken back with the last value."""
+
+import threading
+
+import pytest
+
+SIZE = 10
+UNDERFLOW = -2
+
+
+class Stack:
+    top = 0
+    filled = False
+
+
+@pytest.mark.concurrency
+def test_stack(concur):
+    stack, lock = Stack(), threading.Lock()
+    cells = [0] * SIZE
+
+    def push(value):
+        assert stack.top < SIZE
+        cells[stack.top] = value
+        stack.top += 1
+
+    def take():
+        if stack.top == 0:
+            return UNDERFLOW
+        stack.top -= 1
+        return cells[stack.top]
+
+    def pusher():
+        for i in range(SIZE):
+            with lock:
+                push(i)
+                stack.filled = True
+
+    def taker():
+        for _ in range(SIZE):
+            with lock:
+                if stack.filled:
+                    assert take() != UNDERFLOW
+                    stack.filled = stack.top > 0
+
+    concur.run(pusher, taker)
