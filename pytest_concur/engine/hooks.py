@@ -99,6 +99,7 @@ class Hooks:
             "thread_begins": self.thread_begins,
             "thread_failed": self.thread_failed,
             "started_already": self.started_already,
+            "looked_at": self.looked_at,
         }[role]
 
     def mine(self) -> Execution | None:
@@ -196,6 +197,13 @@ class Hooks:
     def started_already(self, wait: Any) -> Any:
         """``Thread.start`` is about to wait for its thread, which has been waited for."""
         return wait if self.mine() is None else _nothing
+
+    def looked_at(self, flag: Any) -> Any:
+        """``Event.is_set`` has read its flag, without a lock: whoever asked knows what was done before it was set."""
+        execution = self.active
+        if execution is not None and execution.witness is not None and self.mine() is not None:
+            self._witness_query(execution, sys._getframe(1).f_locals["self"])
+        return flag
 
     def in_order(self, threads: Any) -> Any:
         """A pool is about to join its threads, a set: in order of creation, since that of a set is chance."""

@@ -96,6 +96,9 @@ class RaceDetector:
         self._publish(task, queue)
 
     def got(self, task: int, queue: Hashable) -> None:
+        for holder, held in list(self._held.items()):
+            if queue in held:  # an event that is just being set: what it says is seen before the lock is released
+                self._publish(holder, queue)
         self._learn(task, self._released.get(queue))
 
     def started(self, task: int, other: int) -> None:

@@ -33,6 +33,7 @@ _BLOCKING_NAMES = INTERCEPTED_METHODS - _QUEUE_NAMES - {"time"}
 _ROLES: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("threading", "Thread._bootstrap_inner"): {"run": "thread_begins", "_invoke_excepthook": "thread_failed"},
     ("threading", "Thread.start"): {"wait": "started_already"},
+    ("threading", "Event.is_set"): {"_flag": "looked_at"},
     ("threading", "Condition.wait"): {"acquire": "signal", "_is_owned": "is_owned"},
     ("threading", "Condition.notify"): {"_is_owned": "is_owned"},
     ("threading", "Thread._set_tstate_lock"): {"_set_sentinel": "substitute"},

@@ -7,7 +7,7 @@ nobody else's and never count.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -86,18 +86,40 @@ def find_points(
                 point = None
         if point is not None:
             points[index] = point
-        previous = instr
+        if instr.name != "COPY":  # ``a and b`` tests a copy of what was loaded
+            previous = instr
+    if granularity == "access":
+        points |= _points_of_bare_loops(instructions, points)
     return points
+
+
+def _points_of_bare_loops(instructions: Sequence[object], points: dict[int, Point]) -> dict[int, Point]:
+    """Return a point for each ``while`` loop that has none: what it calls may wait for another task."""
+    found: dict[int, Point] = {}
+    for start, end in _loops(instructions):
+        head = next((each for each in instructions[start:end] if isinstance(each, Instr)), None)
+        if head is None or head.name == "FOR_ITER":
+            continue
+        if not any(start < index < end for index in (*points, *found)):
+            found[end] = Point("jump")
+    return found
+
+
+def _loops(instructions: Sequence[object]) -> Iterator[tuple[int, int]]:
+    """Yield for each backward jump where it goes to and where it stands."""
+    labels = {id(each): index for index, each in enumerate(instructions) if isinstance(each, Label)}
+    for end, instr in enumerate(instructions):
+        start = labels.get(id(getattr(instr, "arg", None)), end)
+        if start < end:
+            yield start, end
 
 
 def loop_guards(instructions: Sequence[object], points: dict[int, Point], muted: set[int]) -> set[int]:
     """Return muted points to keep all the same, one in each loop that would have none left: it may be a spin loop."""
     guards: set[int] = set()
-    labels = {id(each): index for index, each in enumerate(instructions) if isinstance(each, Label)}
-    for end, instr in enumerate(instructions):
-        start = labels.get(id(getattr(instr, "arg", None)), end)
-        inside = [index for index in points if start < index < end]
-        if start < end and inside and all(index in muted and index not in guards for index in inside):
+    for start, end in _loops(instructions):
+        inside = [index for index in points if start < index <= end]
+        if inside and all(index in muted and index not in guards for index in inside):
             guards.add(inside[0])
     return guards
 

@@ -1,0 +1,192 @@
+"""Data races and locks taken in opposite orders: reported although nothing has failed, and only where they are."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from project import UNHURRIED, assert_fails, assert_passes, module, replay, run_project
+
+pytest_plugins = ["pytester"]
+
+PROGRAMS = Path(__file__).parent.parent / "programs"
+
+BENIGN = {"spin_flag": "a flag", "spin_sleep": "a flag", "double_checked_lock": "double-checked"}
+"""Correct programs that race on purpose, and what the warning says for them."""
+
+RACY = (
+    "dict_iteration double_checked_lock event_gate global_counter memo_cache observed_total once_initializer pool_map "
+    "read_write_lock semaphore_mutex shared_generator thread_subclass trylock_backoff"
+).split()
+"""Programs whose bug is an access without a lock; the others lock each access, but not all that belongs together."""
+
+RACE = """
+    @pytest.mark.concurrency({arguments})
+    def test_program(concur):
+        box = Box()
+
+        def store():
+            box.x = 1
+
+        def look():
+            box.x
+
+        concur.run(store, look)
+"""
+
+OPPOSITE = """
+    @pytest.mark.concurrency(strategy="dpor", schedules=1{arguments})
+    def test_program(concur):
+        a, b, gate = threading.Lock(), threading.Lock(), threading.Lock()
+
+        def one():
+            {enter}
+                with a:
+                    with b:
+                        pass
+
+        def other():
+            {enter}
+                with b:
+                    with a:
+                        pass
+
+        {run}
+"""
+
+
+def test_correct_programs_race_only_on_purpose(pytester: pytest.Pytester) -> None:
+    """No correct program is warned of, but those that race on purpose; there the warning says why it may be benign."""
+    for path in (PROGRAMS / "safe").glob("*.py"):
+        (pytester.path / f"test_{path.name}").write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
+    run = pytester.runpytest_subprocess("--concur-schedules=5", UNHURRIED)
+    output = run.stdout.str()
+
+    suspects = set(re.findall(r"data-race: test_(\w+)\.py", output)) | set(re.findall(r"lock-order: (.*)", output))
+    assert suspects == set(BENIGN)
+    for name, words in BENIGN.items():
+        [text] = re.findall(rf"data-race: test_{name}\.py(.*?)replay:", output, re.DOTALL)
+        assert "may be benign" in text
+        assert words in text
+
+
+def test_accesses_without_a_lock_are_reported(pytester: pytest.Pytester) -> None:
+    """Every program that fails because of an access without a lock is also told which accesses those are."""
+    for name in RACY:
+        text = (PROGRAMS / "racy" / f"{name}.py").read_text(encoding="utf-8")
+        (pytester.path / f"test_{name}.py").write_text(text, encoding="utf-8")
+    run = pytester.runpytest_subprocess(UNHURRIED)
+
+    assert set(re.findall(r"data-race: test_(\w+)\.py", run.stdout.str())) == set(RACY)
+
+
+def test_race_is_a_warning_an_error_or_nothing(pytester: pytest.Pytester) -> None:
+    """By default a race warns and the test passes; it can fail the test, with both stacks, or be left alone."""
+    warned = run_project(pytester, module(RACE.format(arguments="")))
+    assert_passes(warned, warnings=["data-race"])
+    assert warned.kinds == ("data-race",)
+    assert warned.outcomes == {"passed": 1, "warnings": 1}
+
+    refused = run_project(pytester, module(RACE.format(arguments="data_races='error'")))
+    finding = assert_fails(refused, ["data-race"])
+    for words in ("Box.x is read and written", "store writes it, holding no lock", "look reads it, holding no lock"):
+        assert words in refused.output
+    again = replay(pytester, refused.only.nodeid, finding.token)
+    assert again.kinds == ("data-race",)
+    assert again.exit == pytest.ExitCode.TESTS_FAILED
+
+    ignored = run_project(pytester, module(RACE.format(arguments="data_races='ignore'")))
+    assert ignored.outcomes == {"passed": 1}
+
+
+ORDERS = {
+    "join": "concur.start(store).join(); concur.start(look).join()",
+    "event": "done = threading.Event(); run(done.set, done.wait)",
+    "polled event": "done = threading.Event(); run(done.set, lambda: poll(done.is_set))",
+    "queue": "items = queue.Queue(); run(lambda: items.put(1), items.get)",
+    "simple queue": "items = queue.SimpleQueue(); run(lambda: items.put(1), items.get)",
+    "deque": "items = deque(); run(lambda: items.append(1), lambda: poll(lambda: items and items.popleft()))",
+    "barrier": "both = threading.Barrier(2); run(both.wait, both.wait)",
+    "semaphore": "free = threading.Semaphore(0); run(free.release, free.acquire)",
+    "future": "pool = ThreadPoolExecutor(1); pool.submit(store).result(); look(); pool.shutdown()",
+    "polled thread": (
+        "thread = threading.Thread(target=store); thread.start(); poll(lambda: not thread.is_alive()); look()"
+    ),
+}
+
+
+@pytest.mark.parametrize("ordered", ORDERS)
+def test_what_is_in_order_is_no_race(pytester: pytest.Pytester, ordered: str) -> None:
+    """Joins, events, queues, barriers, semaphores, futures and atomic operations of containers put in order."""
+    text = """
+        def poll(is_true):
+            while not is_true():
+                pass
+
+
+        @pytest.mark.concurrency(data_races="error", schedules=50)
+        def test_program(concur):
+            box = Box()
+
+            def store():
+                box.x = 1
+
+            def look():
+                box.x
+
+            def run(tell, listen):
+                concur.run(lambda: (store(), tell()), lambda: (listen(), look()))
+
+    """
+    lines = "".join(f"            {part}\n" for part in ORDERS[ordered].split("; "))
+
+    assert_passes(run_project(pytester, module(text.rstrip(" ") + lines), UNHURRIED))
+
+
+def opposite(arguments: str = "", enter: str = "if True:", run: str = "concur.run(one, other)") -> str:
+    return module(OPPOSITE.format(arguments=arguments, enter=enter, run=run))
+
+
+def test_opposite_orders_are_reported_with_four_sites(pytester: pytest.Pytester) -> None:
+    """Locks taken in opposite orders are reported although no schedule deadlocked, with all four places."""
+    result = run_project(pytester, opposite(", lock_order='error'"))
+    finding = assert_fails(result, ["lock-order"])
+
+    places = set(re.findall(r"test_program\.py:(\d+)", finding.summary))
+    assert len(places) == 4, finding.summary
+    assert replay(pytester, result.only.nodeid, finding.token).kinds == ("lock-order",)
+    assert_passes(run_project(pytester, opposite()), warnings=["lock-order"])
+
+
+@pytest.mark.parametrize(
+    ("enter", "run"),
+    [
+        ("with gate:", "concur.run(one, other)"),
+        ("if True:", "concur.start(one).join(); concur.start(other).join()"),
+        ("if True:", "one(); concur.run(other)"),
+        ("if True:", "concur.run(one); other()"),
+    ],
+    ids=["a gate lock", "joined between", "before the start", "after the join"],
+)
+def test_orders_that_cannot_meet_are_not_reported(pytester: pytest.Pytester, enter: str, run: str) -> None:
+    """A gate lock lets one task in; what has ended before the other begins meets nobody; one task is no cycle."""
+    assert_passes(run_project(pytester, opposite(", lock_order='error'", enter, run)))
+
+
+def test_a_ring_of_three_is_a_cycle(pytester: pytest.Pytester) -> None:
+    """Three tasks, each of which takes the next one's lock, form one cycle."""
+    text = module(
+        """
+        @pytest.mark.concurrency(strategy="dpor", schedules=1, lock_order="error")
+        def test_program(concur):
+            forks = [threading.Lock() for _ in range(3)]
+
+            def dine(seat):
+                with forks[seat], forks[(seat + 1) % 3]:
+                    pass
+
+            concur.run(*[lambda seat=seat: dine(seat) for seat in range(3)])
+        """
+    )
+    assert assert_fails(run_project(pytester, text), ["lock-order"]).summary.count(" while it holds ") == 3
