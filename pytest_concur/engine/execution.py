@@ -326,6 +326,8 @@ class Execution:
         if self.sees_operations:
             self.pending[me.id] = resource.operation
         self._meter.settle()
+        if self._meter.steps >= self._meter.limit:
+            self._look_after_long_run()  # tasks may go in circles that block before a question is due
         me.waiting_for, me.deadline_ns = resource, deadline_ns
         resource.waiters.append(me)
         self._enabled.remove(me.id)

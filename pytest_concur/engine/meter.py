@@ -42,6 +42,7 @@ class Meter:
         self.turn_began = 0
         """Contested points passed when the turn began."""
 
+        self._paced_to = 0  # steps at which the next question is due if there is a pace
         self._spins_at = SPIN_POINTS
         self.limit = min(self.fair_from, self.time_check, SPIN_POINTS)
         """At so many steps something is due, whatever the scheduler wants."""
@@ -67,6 +68,8 @@ class Meter:
         self.steps += 1
         if not self.is_contested:
             self.lonely += 1
+        if self.pace is not None:
+            self._paced_to = self.steps + self.pace
         self.arm(points)
 
     def begin_turn(self, points: int) -> None:
@@ -81,6 +84,7 @@ class Meter:
         self.limit = limit
         if self.pace is not None:
             points = self.pace
+            self._paced_to = steps + points
         elif not self.is_contested or points > limit - steps:
             points = limit - steps if limit > steps else 0
         self._countdown.armed = points
@@ -89,7 +93,7 @@ class Meter:
     def arm(self, points: int) -> None:
         """Ask again after so many points, or earlier if something else is due."""
         if self.pace is not None:
-            points = self.pace
+            points = max(self._paced_to - self.steps, 0)  # not anew: whoever wakes others would never be asked
         else:
             left = self.limit - self.steps
             if points > left:

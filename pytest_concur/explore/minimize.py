@@ -3,8 +3,8 @@
 Delta debugging over segments with lenient replay: change a chunk of segments, run what that makes, and keep it if the
 run fails with the same signature and was simpler. A chunk is *merged*, so that each task runs its part of it in one go;
 small chunks are also dropped, or their points moved to another segment of the same task. Merging keeps every task as
-far as it was, so what comes behind the chunk still finds the tasks where it needs them. Last, each preemption is
-shifted towards the start of its segment.
+far as it was, so what comes behind the chunk still finds the tasks where it needs them. Then of two interruptions of a
+task one is tried, somewhat later. Last, each preemption is shifted towards the start of its segment.
 
 Source of the scheme: Zeller, Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", TSE 2002, on segments.
 Departure: merging, which takes the place of dropping for large chunks.
@@ -24,6 +24,9 @@ MOST_SINGLES = 8
 
 SMALL_CHUNK = 2
 """Chunks of so many segments are dropped and moved, too."""
+
+LATER = 8
+"""Points by which a switch is put off at most."""
 
 Attempt = Callable[[Schedule], Executed | None]
 """Runs a schedule leniently; returns what was really executed if it failed alike, else ``None``."""
@@ -46,6 +49,8 @@ def minimize(failing: Executed, attempt: Attempt, *, budget: int = MOST_RUNS) ->
         search.sweep(size)
         # what a small step made possible may let the next one go further
         size = SMALL_CHUNK if size == 1 and search.best is not before else size // 2
+    while search.try_any(_with_later_switch(search.best.schedule)):
+        pass
     while search.try_any(_with_fewer_points(search.best.schedule)):
         pass
     return search.best.schedule
@@ -137,6 +142,20 @@ def _with_points_moved(rest: tuple[Segment, ...], start: int, dropped: tuple[Seg
                 result[place] = Segment(lost.task, None if points is None or more is None else points + more + 1)
                 break
     return tuple(result)
+
+
+def _with_later_switch(schedule: Schedule) -> Iterator[Schedule]:
+    """Yield schedules where a task that was interrupted twice is interrupted once, somewhat later.
+
+    The first time the other one could do nothing, since a lock was still held, say.
+    """
+    segments = schedule.segments
+    for place, (first, _, second) in enumerate(zip(segments, segments[1:], segments[2:], strict=False)):
+        if first.task == second.task and first.points is not None and second.points is not None:
+            passed = first.points + second.points + 1
+            for more in range(LATER):
+                later = Segment(first.task, passed + more)
+                yield Schedule((*segments[:place], later, *segments[place + 3 :]), schedule.choices)
 
 
 def _with_fewer_points(schedule: Schedule) -> Iterator[Schedule]:

@@ -118,3 +118,28 @@ def test_a_task_written_in_c_that_blocks_lets_others_run(pytester):
 
     assert result.verdict in ("passed", "inconclusive"), result.output
     assert not result.findings
+
+
+@pytest.mark.parametrize("strategy", ["random", "surw", "dpor"])
+def test_tasks_that_wake_each_other_for_ever_end(pytester, strategy):
+    """Tasks that go in circles through a lock never pass many points in a row; the run ends at its limit."""
+    text = module(
+        f"""
+        @pytest.mark.concurrency(strategy="{strategy}", schedules=3, max_steps=4000)
+        def test_program(concur):
+            lock, box = threading.Lock(), Box()
+
+            def circle():
+                while True:
+                    with lock:
+                        if box.x:
+                            return
+
+            concur.run(circle, circle, circle)
+        """
+    )
+
+    result = run_project(pytester, text, hang_s=60)
+
+    assert result.kinds in ((), ("livelock",)), result.output
+    assert result.verdict in ("failed", "inconclusive"), result.output
