@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from project import UNHURRIED, module, run_project
 
 
