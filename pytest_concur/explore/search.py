@@ -22,8 +22,9 @@ from pytest_concur.model.outcome import without
 from pytest_concur.model.schedule import Executed, Schedule, Token
 from pytest_concur.model.turn import Scheduler
 from pytest_concur.model.verdict import Explored, Gil
-from pytest_concur.strategies import Strategies, Strategy, blind
+from pytest_concur.strategies import Strategies, blind
 from pytest_concur.strategies.replay import Replay
+from pytest_concur.strategies.strategy import Strategy
 
 GIL_SCHEDULES = 300
 GIL_STEPS = 200_000
@@ -123,12 +124,14 @@ def explore(
             is_focused, strategy, mode = False, strategies.usual, lab.mode()
         else:
             number = index - len(remembered)
-            if number == FOCUS_FROM and is_worth_focusing(lab, longest):
+            if number == FOCUS_FROM and strategies.focused is not None and is_worth_focusing(lab, longest):
                 focus(lab)
                 has_focus = True
             is_focused = has_focus and number % 2 == 1
             is_long = longest > LONG_RUN
-            strategy = strategies.focused if is_focused else strategies.long if is_long else strategies.usual
+            strategy = strategies.long if is_long else strategies.usual
+            if is_focused and strategies.focused is not None:
+                strategy = strategies.focused
             place = handed_out[id(strategy)]
             handed_out[id(strategy)] += 1
             mode = lab.mode(is_focused=is_focused, flavour=_flavour(strategy, place))

@@ -19,7 +19,7 @@ from pytest_concur.model.schedule import Schedule
 from pytest_concur.model.turn import Scheduler
 from pytest_concur.model.verdict import Kind
 from pytest_concur.model.witness import Stack, Witness
-from pytest_concur.strategies import RandomStrategy
+from pytest_concur.strategies.samplers import RandomStrategy
 from pytest_concur.strategies.sequential import Sequential
 
 BY_CHANCE = 4

@@ -45,7 +45,7 @@ def test_token_cut_short_is_refused(token, data):
 def test_a_simple_failure_fits_a_line():
     """Two preemptions make a token of fewer than 60 characters."""
     segments = (Segment(0, None), Segment(1, 3), Segment(2, None), Segment(1, None), Segment(0, None))
-    token = Token(Schedule(segments), 7, (3, 13), "access", "last", False, False, (1,))
+    token = Token(Schedule(segments), 7, (3, 13), "access", "last", False, False, False, (1,))
 
     assert len(token.encode()) < 60
 

@@ -6,9 +6,12 @@ from itertools import permutations
 
 from pytest_concur.model.operation import Operation
 from pytest_concur.model.turn import Moment
-from pytest_concur.strategies import Portfolio, POSStrategy, Strategy, make_strategies
+from pytest_concur.strategies import make_strategies
 from pytest_concur.strategies.bounded import BoundedStrategy, delays, preemptions
 from pytest_concur.strategies.dpor import DPOR, DPORStrategy
+from pytest_concur.strategies.portfolio import Portfolio
+from pytest_concur.strategies.samplers import POSStrategy
+from pytest_concur.strategies.strategy import Strategy
 
 Tasks = list[list[Operation]]
 ENOUGH = 5_000
@@ -120,4 +123,5 @@ def test_long_runs_are_not_searched_systematically() -> None:
     strategies = make_strategies("auto", 7)
 
     assert not isinstance(strategies.long, DPORStrategy)
+    assert strategies.focused is not None
     assert not any(isinstance(strategies.focused.scheduler(index), DPOR) for index in range(50))
