@@ -139,18 +139,24 @@ def _why(report: FailureReport) -> str:
 
 def _explain(found: Intrusion, names: Sequence[str]) -> str:
     first, other, second = found.before, found.between, found.after
+    verb = "wrote" if other.writes else "read"
     return (
-        f"{names[other.task]} {_did(other)} {other.shown} ({_at(other)}) between {names[first.task]}'s "
-        f"{_noun(first)} ({_at(first)}) and its {_noun(second)} ({_at(second)})"
+        f"{names[other.task]} {verb} {other.shown}{_value(other)} ({_at(other)}) between {names[first.task]}'s "
+        f"{_noun(first)} ({_at(first)}) and its {_noun(second)} ({_at(second)});\n"
+        f"  in one go these two are right: with {names[other.task]}'s {_kind(other)} before both of them, or after both"
     )
 
 
-def _did(step: Step) -> str:
-    return "wrote" if step.writes else "read"
-
-
 def _noun(step: Step) -> str:
+    return f"{_kind(step)}{_value(step, ' of ')}"
+
+
+def _kind(step: Step) -> str:
     return "write" if step.writes else "read"
+
+
+def _value(step: Step, link: str = " = ") -> str:
+    return f"{link}{step.value}" if step.value is not None else ""
 
 
 def _at(step: Step) -> str:
