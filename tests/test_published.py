@@ -35,8 +35,8 @@ PREEMPTIONS = {
 """Fewest preemptions with which the program fails, where they are known from iterative bounding on a model of it."""
 
 UNLOCKED = (
-    "bluetooth_driver lost_update reorder_3 reorder_10 reorder_20 wronglock wronglock_3 twostage radbench_bug4 "
-    "radbench_bug5 splash2_join work_steal_queue goker_istio_8967 goker_kubernetes_80284"
+    "bluetooth_driver lost_update reorder_3 reorder_10 reorder_20 wronglock wronglock_3 twostage_20 radbench_bug4 "
+    "radbench_bug5 work_steal_queue goker_istio_8967 goker_kubernetes_80284"
 ).split()
 """Programs that access something without the lock that the others hold, or without any."""
 

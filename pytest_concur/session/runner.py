@@ -42,6 +42,9 @@ _PASSING = (pytest.skip.Exception, pytest.xfail.Exception, pytest.exit.Exception
 
 _RAISED: dict[Kind, type[ConcurrencyFailure]] = {"data-race": DataRaceFound, "lock-order": LockOrderFound}
 
+LEAST_SECONDS = 1.0
+"""Seconds to a test's time-out below which nothing is begun that is not asked for."""
+
 SHARE_OF_TIMEOUT = 0.4
 """Part that exploring may use of what is left of a test's own time-out."""
 
@@ -127,7 +130,7 @@ class TestRunner:
     def _explore(self, lab: Laboratory, reference: Reference) -> None:
         options, result = self._options, self.result
         name = self._item.nodeid
-        budget = Budget(options.schedules, options.seconds, self._time_left())
+        budget = Budget(options.schedules, options.seconds, self._seconds_left() * SHARE_OF_TIMEOUT)
         searched = search.explore(
             lab,
             reference,
@@ -177,7 +180,10 @@ class TestRunner:
         kinds = {kind for kind, level in levels.items() if level != "ignore"}
         if failure == "deadlock":
             kinds.discard("lock-order")  # it is what was found
-        if not kinds or self.result.uncontrolled or self._time_left() <= 0:
+        if not kinds or self.result.uncontrolled:
+            return
+        if self._seconds_left() < LEAST_SECONDS:
+            self.result.notes.append("data races and lock orders were not looked for: the test's time-out is near")
             return
         if lab.patch.user_units > MOST_UNITS and "error" not in levels.values():
             self.result.notes.append(
@@ -378,10 +384,10 @@ class TestRunner:
     def _scope(self) -> Scope:
         return Scope(self._around.roots, self._options.scope, self._item.module)
 
-    def _time_left(self) -> float:
-        """Seconds that exploring may use under the test's own time-out, if pytest-timeout sets one."""
+    def _seconds_left(self) -> float:
+        """Seconds until the test's own time-out, if pytest-timeout sets one."""
         limit = _item_timeout(self._item)
-        return max(0.0, limit - (time.perf_counter() - self._started)) * SHARE_OF_TIMEOUT if limit else float("inf")
+        return max(0.0, limit - (time.perf_counter() - self._started)) if limit else float("inf")
 
     def _limit(self) -> float:
         limit = _item_timeout(self._item)
