@@ -28,7 +28,7 @@ from pytest_concur.engine.blocking import (
     QuietLock,
 )
 from pytest_concur.engine.execution import Execution
-from pytest_concur.engine.operations import IMMUTABLE, operation_teller
+from pytest_concur.engine.operations import IMMUTABLE, is_a, operation_teller
 from pytest_concur.errors import ConcurrencyUsageError, TaskAborted
 from pytest_concur.instrument.countdown import CAPACITY, Countdown
 from pytest_concur.instrument.points import STATE_QUERIES
@@ -51,6 +51,8 @@ class Hooks:
         self.active: Execution | None = None
         self.observer: Observer | None = None
         """Is told of each point in code rewritten to be observed: the placeholder and what the stack held."""
+
+        self._is_observing = False
 
         self.default_excepthook: Any = threading.excepthook
         """The hook that was set when the test began; another one means that the test handles exceptions itself."""
@@ -333,7 +335,7 @@ class Hooks:
             execution = self.mine()
             if execution is None:
                 return
-            if is_test and isinstance(values[0], IMMUTABLE):
+            if is_test and is_a(values[0], IMMUTABLE):
                 execution.pass_unasked()
                 return
             operation = tell(execution.number_of, values)
@@ -354,13 +356,17 @@ class Hooks:
                 execution.seen_ended(task)
         for held in list(getattr(asked, "__dict__", {}).values()):
             lock = getattr(held, "_lock", held)  # of a condition
-            if isinstance(lock, LOCK | RLOCK):
+            if is_a(lock, (LOCK, RLOCK)):
                 witness.got(me, execution.number_of(lock))
 
     def _observer_of(self, placeholder: tuple[Any, ...]) -> Callable[[tuple[Any, ...]], None]:
         def observe(values: tuple[Any, ...]) -> None:
-            if self.observer is not None and self.mine() is not None:
-                self.observer(placeholder, values)
+            if self.observer is not None and not self._is_observing and self.mine() is not None:
+                self._is_observing = True  # what looking at an object runs is not what the program does
+                try:
+                    self.observer(placeholder, values)
+                finally:
+                    self._is_observing = False
 
         return observe
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from pytest_concur.engine.frames import place_of
 from pytest_concur.engine.hooks import Hooks
+from pytest_concur.engine.operations import is_a
 from pytest_concur.explore.trial import Laboratory, Trial
 from pytest_concur.model.schedule import Schedule
 from pytest_concur.model.trace import ScheduleTrace, Step
@@ -72,7 +73,7 @@ def _location(kind: str, name: str, values: tuple[Any, ...], file: str) -> tuple
         return (id(owner), name), f"{_type_name(owner)}.{name}"
     if kind == "item":
         key = values[1] if len(values) > 1 else None
-        shown = _short(key) if isinstance(key, _PLAIN) else "…"
+        shown = _short(key) if is_a(key, _PLAIN) else "…"
         return (id(owner), "item", shown), f"{type(owner).__name__}[{shown}]"
     if kind == "method":
         return (id(owner), "item", "…"), f"{type(owner).__name__}.{name}()"
@@ -88,7 +89,7 @@ def _value(kind: str, name: str, writes: bool, values: tuple[Any, ...]) -> str |
     if writes:
         new = values[-1] if (kind in ("attribute", "item", "global") and len(values) > 1) or kind == "global" else None
         is_store = (kind == "attribute" and len(values) == 2) or (kind == "item" and len(values) == 3)
-        return _short(new) if is_store and isinstance(new, _PLAIN) else None
+        return _short(new) if is_store and is_a(new, _PLAIN) else None
     owner = values[0] if values else None
     if kind == "attribute":
         found = getattr(owner, "__dict__", {}).get(name, values)
@@ -99,7 +100,7 @@ def _value(kind: str, name: str, writes: bool, values: tuple[Any, ...]) -> str |
             return None
     else:
         return None
-    return _short(found) if isinstance(found, _PLAIN) else None
+    return _short(found) if is_a(found, _PLAIN) else None
 
 
 def _short(value: Any) -> str:
@@ -108,4 +109,4 @@ def _short(value: Any) -> str:
 
 
 def _type_name(owner: Any) -> str:
-    return owner.__name__ if isinstance(owner, type) else type(owner).__name__
+    return owner.__name__ if is_a(owner, type) else type(owner).__name__

@@ -12,7 +12,7 @@ import gc
 from collections.abc import Hashable
 from typing import Any
 
-from pytest_concur.engine.operations import CONTAINERS, IMMUTABLE
+from pytest_concur.engine.operations import CONTAINERS, IMMUTABLE, is_a
 from pytest_concur.explore.trial import Laboratory
 from pytest_concur.instrument.points import WRITING_METHODS
 from pytest_concur.instrument.rewrite import Site
@@ -108,9 +108,9 @@ class _Run:
         if kind == "attribute":
             return [(id(owner), name)]
         if kind == "iterate":
-            inside = [each for each in gc.get_referents(owner) if isinstance(each, CONTAINERS)]
+            inside = [each for each in gc.get_referents(owner) if is_a(each, CONTAINERS)]
             self._keep.append(inside)
             return [id(each) for each in inside] or [id(owner)]
-        if isinstance(owner, IMMUTABLE):
+        if is_a(owner, IMMUTABLE):
             return []
         return [id(owner)]

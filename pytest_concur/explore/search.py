@@ -156,7 +156,8 @@ def explore(
                     "and not when replayed without; it does not count"
                 )
                 strategies = strategies.without_operations()
-                failure = None
+                searched.is_unrepeatable = True
+                continue
         if failure is not None:
             searched.found = Found(
                 failure,

@@ -314,7 +314,7 @@ class TestRunner:
             self._around.remember(self._item.nodeid, () if found.index == 0 else (token,))
             if not is_plain and not found.leaves_threads:
                 self._suspect(lab, failure.kind)
-        raise (trial.failure or failure).error
+        raise failure.error
 
     def _token(
         self,

@@ -24,6 +24,9 @@ from pytest_concur.model.turn import Moment
 MOST_EVENTS = 1_000
 """Operations of a run beyond which there is no hope of going through all orders."""
 
+MOST_COMPARISONS = 50_000
+"""Pairs of operations compared in a run, beyond which the same holds."""
+
 MOST_READS = 40
 """Reads in a row after which a task is taken to spin."""
 
@@ -94,6 +97,7 @@ class DPOR:
         self._anywhere: list[_Event] = []  # operations whose place is not known
         self._clocks: dict[int, Clock] = {}
         self._pending: dict[int, Operation] = {}
+        self._comparisons = 0
         self._reads = 0
         self._last = 0
 
@@ -109,11 +113,11 @@ class DPOR:
         task = node.chosen
         self._pending = dict(moment.pending)
         node.operation = operation = moment.pending.get(task, UNKNOWN)
-        if len(self._events) < MOST_EVENTS:
+        if len(self._events) < MOST_EVENTS and self._comparisons < MOST_COMPARISONS:
             self._execute(task, operation)
         else:
             self.is_too_long = True
-            self.trouble = f"a run has more than {MOST_EVENTS} operations"
+            self.trouble = "a run has too many operations"
         self._asleep = {
             other: its for other, its in node.asleep.items() if other != task and not _depend(its, operation)
         }
@@ -195,6 +199,7 @@ class DPOR:
     def _find_races(self, task: int, operation: Operation, clock: Clock) -> None:
         """Find the earlier operations that this one could come before, nearest first; ``clock`` is used up."""
         for event in self._related(operation):
+            self._comparisons += 1
             if event.task != task and not event.precedes(clock) and _depend(event.operation, operation):
                 if operation.kind == "acquire" and event.operation.kind == "release":
                     continue  # cannot be swapped; the race is with the acquire before that
@@ -238,6 +243,7 @@ class DPOR:
         behind: list[_Event] = []
         seen: set[int] = set()
         for later in self._events[self._place_of(event) + 1 :]:
+            self._comparisons += 1
             if event.precedes(later.clock):
                 continue
             if later.task not in seen and not any(each.precedes(later.clock) for each in behind):
