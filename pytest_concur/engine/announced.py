@@ -16,7 +16,7 @@ from pytest_concur.engine.frames import is_ours, user_frame
 from pytest_concur.model.operation import Operation
 from pytest_concur.model.witness import Stack
 
-DEEPEST_STACK = 12
+DEEPEST_STACK = 8
 """Frames kept of a stack."""
 
 

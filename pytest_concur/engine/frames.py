@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import types
+from functools import cache
 
 from pytest_concur.engine.task import Task
 from pytest_concur.model.waiting import Place, Waiting
@@ -43,7 +44,12 @@ def user_frame(frame: types.FrameType | None) -> types.FrameType | None:
 
 
 def is_ours(frame: types.FrameType) -> bool:
-    return frame.f_code.co_filename.startswith(_PACKAGE)
+    return _is_our_file(frame.f_code.co_filename)
+
+
+@cache
+def _is_our_file(name: str) -> bool:
+    return name.startswith(_PACKAGE)
 
 
 def waiting_of(task: Task) -> Waiting:
@@ -74,4 +80,9 @@ def _library_call(frame: types.FrameType | None) -> str | None:
 
 
 def _is_library(frame: types.FrameType) -> bool:
-    return str(frame.f_globals.get("__name__", "")).startswith(_LIBRARY_MODULES)
+    return _is_library_module(str(frame.f_globals.get("__name__", "")))
+
+
+@cache
+def _is_library_module(name: str) -> bool:
+    return name.startswith(_LIBRARY_MODULES)

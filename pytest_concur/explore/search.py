@@ -114,7 +114,7 @@ def explore(
     searched = Searched(explored)
     start, rewriting, runs = time.perf_counter(), lab.patch.seconds, lab.runs
     has_focus = reads_clock = False
-    longest = 0
+    longest = reference.contested
     handed_out: Counter[int] = Counter()
     for index in range(budget.schedules):
         if index and budget.is_spent(time.perf_counter() - start, lab.patch.seconds - rewriting):

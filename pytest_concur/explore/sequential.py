@@ -39,6 +39,9 @@ class Reference:
 
     passing: BaseException | None = None
     task_count: int = 1
+    contested: int = 0
+    """Contested points of the first run."""
+
     is_step_limited: bool = False
     uncontrolled: list[tuple[str, str]] = field(default_factory=list)
     result: Any = None
@@ -56,6 +59,7 @@ def establish(lab: Laboratory) -> Reference:
     if first is None:
         return reference
     reference.task_count, reference.result = first.record.task_count, first.result
+    reference.contested = first.record.contested
     again = _run(lab, reference, _in_order(), "the given order, a second time")
     if again is None:
         _excuse(reference)

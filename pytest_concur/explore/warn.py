@@ -78,11 +78,11 @@ class Witnesses:
             each.joined(task, other)
 
 
-def suspicions(lab: Laboratory, seed: int, kinds: frozenset[Kind]) -> list[Suspicion]:
-    """Run the schedules and return what was seen of ``kinds``, each once."""
-    by_chance = RandomStrategy(seed)
+def suspicions(lab: Laboratory, seed: int, kinds: frozenset[Kind], *, by_chance: int = BY_CHANCE) -> list[Suspicion]:
+    """Run the schedules and return what was seen of ``kinds``, each once; ``by_chance``: how many are drawn."""
+    walks = RandomStrategy(seed)
     schedulers: list[Callable[[], Scheduler]] = [Sequential, partial(Sequential, lambda task: -task)]
-    schedulers += [partial(by_chance.scheduler, index) for index in range(BY_CHANCE)]
+    schedulers += [partial(walks.scheduler, index) for index in range(by_chance)]
     found: dict[Hashable, Suspicion] = {}
     steps = 0
     for make_scheduler in schedulers:

@@ -191,9 +191,10 @@ class TestRunner:
                 "data_races='error' and lock_order='error' do so all the same"
             )
             return
-        from pytest_concur.explore.warn import suspicions
+        from pytest_concur.explore.warn import BY_CHANCE, suspicions
 
-        found = suspicions(lab, self._seed, frozenset(kinds))
+        # a failure says more than a suspicion: no more than what explains it
+        found = suspicions(lab, self._seed, frozenset(kinds), by_chance=BY_CHANCE if failure is None else 0)
         for each in sorted(found, key=lambda each: levels[each.kind]):  # errors before warnings
             is_warning = failure is not None or levels[each.kind] == "warn"
             self._note_suspicion(each, is_warning=is_warning)
@@ -312,7 +313,8 @@ class TestRunner:
         )
         if not is_replay:
             self._around.remember(self._item.nodeid, () if found.index == 0 else (token,))
-            if not is_plain and not found.leaves_threads:
+            is_quick = reference.contested <= search.LONG_RUN
+            if is_quick and not is_plain and not found.leaves_threads:
                 self._suspect(lab, failure.kind)
         raise failure.error
 
