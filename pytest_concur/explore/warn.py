@@ -78,11 +78,11 @@ class Witnesses:
             each.joined(task, other)
 
 
-def suspicions(lab: Laboratory, seed: int, kinds: frozenset[Kind], *, by_chance: int = BY_CHANCE) -> list[Suspicion]:
-    """Run the schedules and return what was seen of ``kinds``, each once; ``by_chance``: how many are drawn."""
+def suspicions(lab: Laboratory, seed: int, kinds: frozenset[Kind]) -> list[Suspicion]:
+    """Run the schedules and return what was seen of ``kinds``, each once."""
     walks = RandomStrategy(seed)
     schedulers: list[Callable[[], Scheduler]] = [Sequential, partial(Sequential, lambda task: -task)]
-    schedulers += [partial(walks.scheduler, index) for index in range(by_chance)]
+    schedulers += [partial(walks.scheduler, index) for index in range(BY_CHANCE)]
     found: dict[Hashable, Suspicion] = {}
     steps = 0
     for make_scheduler in schedulers:

@@ -191,10 +191,9 @@ class TestRunner:
                 "data_races='error' and lock_order='error' do so all the same"
             )
             return
-        from pytest_concur.explore.warn import BY_CHANCE, suspicions
+        from pytest_concur.explore.warn import suspicions
 
-        # a failure says more than a suspicion: no more than what explains it
-        found = suspicions(lab, self._seed, frozenset(kinds), by_chance=BY_CHANCE if failure is None else 0)
+        found = suspicions(lab, self._seed, frozenset(kinds))
         for each in sorted(found, key=lambda each: levels[each.kind]):  # errors before warnings
             is_warning = failure is not None or levels[each.kind] == "warn"
             self._note_suspicion(each, is_warning=is_warning)
