@@ -24,7 +24,7 @@ pytest_plugins = ["pytester"]
 PROGRAMS = Path(__file__).parent / "programs"
 ALL_PROGRAMS = sorted(PROGRAMS.glob("*/*.py"))
 
-QUICK_SCHEDULES = {"random": 60, "pct": 60, "pos": 30, "urw": 30, "surw": 30}
+QUICK_SCHEDULES = {"random": 60, "pct": 60, "pos": 30, "urw": 30, "surw": 30, "dpor": 30, "bounded": 30}
 """Most schedules of a correct program in the everyday run; buggy programs end at their first failure anyway."""
 
 EXHAUSTIVE_SCHEDULES = 2000
@@ -63,8 +63,10 @@ DESERVED = {
     "livelock": Deserved("failed", frozenset({"livelock"})),
 }
 
+SOME_DAYS = ("pos", "urw", "dpor", "bounded")
 each_strategy = pytest.mark.parametrize(
-    "strategy", ["random", "pct", "pos", "surw", pytest.param("urw", marks=pytest.mark.exhaustive)]
+    "strategy",
+    ["random", "pct", "surw", *(pytest.param(name, marks=pytest.mark.exhaustive) for name in SOME_DAYS)],
 )
 
 

@@ -75,7 +75,7 @@ def test_every_buggy_program_has_a_fixed_twin() -> None:
 
 def test_fixed_programs_pass() -> None:
     """The corrected programs pass, and nothing escapes control."""
-    tests = run("fixed", FIXED, "--concur-schedules=15", "--concur-seconds=60", f"-k=not ({LARGE})")
+    tests = run("fixed", FIXED, "--concur-schedules=8", "--concur-seconds=60", f"-k=not ({LARGE})")
 
     assert {name: (test["verdict"], kinds(test)) for name, test in tests.items() if test["verdict"] != "passed"} == {}
 
@@ -99,6 +99,7 @@ def test_buggy_programs_fail_and_say_why() -> None:
     assert [name for name in UNLOCKED if "data-race" not in kinds(tests[name])] == []
 
 
+@pytest.mark.exhaustive
 def test_failures_come_down_to_the_fewest_preemptions() -> None:
     """Nine in ten reach the known minimum: minimization is a search with a budget of 60 runs."""
     names = sorted({name for name in BUGGY for known in PREEMPTIONS if known.startswith(name)})

@@ -95,7 +95,7 @@ def assert_sees_all(program: Program, test: dict[str, Any], seen: frozenset[Fini
         assert seen == expected, (program, test)
 
 
-@pytest.mark.parametrize("strategy", ["dpor", "bounded", "auto"])
+@pytest.mark.parametrize("strategy", ["dpor", "bounded", pytest.param("auto", marks=pytest.mark.exhaustive)])
 def test_classics_are_seen_completely(strategy: str) -> None:
     """Every classic is explored to its end, and shows what brute force shows."""
     small = [program for program in PROGRAMS if strategy != "bounded" or len(program.tasks) == 2]
