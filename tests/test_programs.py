@@ -143,7 +143,10 @@ def misjudged(
 def is_judged(test: Mapping[str, Any], deserved: Deserved, schedules: int) -> bool:  # Any: a JSON document
     """Return whether ``test`` has the deserved verdict, and a pass was not given before the search was over."""
     explored = test["explored"]
-    is_searched = deserved.verdict == "failed" or explored["complete"] or explored["schedules"] >= schedules
+    is_through = any("no schedule is left" in note for note in test["notes"])
+    is_searched = (
+        deserved.verdict == "failed" or explored["complete"] or explored["schedules"] >= schedules or is_through
+    )
     return is_searched and deserved.agrees(test["verdict"], [finding["kind"] for finding in test["findings"]])
 
 
