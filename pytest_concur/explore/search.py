@@ -281,6 +281,8 @@ def _incompleteness(lab: Laboratory, searched: Searched, reads_clock: bool) -> s
         return "a run reached max_steps"
     if searched.is_unrepeatable:
         return "something else than the schedule decides"
+    if lab.patch.has_late_names:
+        return "code of another module was met on the way; what it writes is not known everywhere"
     if lab.settings.explores_timeouts:
         return "not all early time-outs were tried"
     return "the test reads the clock, and time may pass anywhere" if reads_clock else None

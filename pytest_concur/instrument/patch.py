@@ -95,6 +95,9 @@ class Patch:
         self._written = WrittenNames()
         self._touched: set[str] = set()
         self.discovery = Discovery(self._is_new)
+        self.has_late_names = False
+        """Code of a module was seen to run whose written names came too late to be taken into account elsewhere."""
+
         self.seconds = 0.0
         """Wall time spent so far on finding and rewriting code."""
 
@@ -164,6 +167,8 @@ class Patch:
         self._chosen.update((id(unit.code), unit) for unit in fresh)
         if not freeze_names:
             self._touch({unit.module for unit in fresh})
+        elif any(unit.owner == "user" and unit.module not in self._touched for unit in fresh):
+            self.has_late_names = True
         for unit in fresh:
             self._swap(unit)
         return bool(fresh)

@@ -21,6 +21,9 @@ _RESULT: pytest.StashKey[TestResult] = pytest.StashKey()
 _MODES = ("off", "on", "only")
 _CACHE_KEY = "concur/failing"
 
+MOST_WARNINGS = 5
+"""Data races and inverted lock orders that are warned of for one test; more would bury the rest."""
+
 
 class PluginState:
     """Settings, results and shared parts of one session."""
@@ -199,9 +202,12 @@ class PluginState:
                 report.longrepr = _as_longrepr(item, finding.report, finding.summary)
         elif report.passed and result.verdict == "inconclusive":
             item.warn(pytest.PytestWarning(f"{item.nodeid}: concurrency inconclusive: {_reason(result)}"))
-        for finding in result.findings:
-            if finding.is_warning:
-                item.warn(pytest.PytestWarning(finding.report))
+        warnings = [finding for finding in result.findings if finding.is_warning]
+        for finding in warnings[:MOST_WARNINGS]:
+            item.warn(pytest.PytestWarning(finding.report))
+        if len(warnings) > MOST_WARNINGS:
+            more = f"{len(warnings) - MOST_WARNINGS} more such warnings: --concur-json=FILE has them all"
+            item.warn(pytest.PytestWarning(f"{item.nodeid}: {more}"))
 
     def collect(self, result: dict[str, Any]) -> None:
         self._results[result["nodeid"]] = result

@@ -67,6 +67,10 @@ class NotMeasured(Exception):
     """The tool could not run the program; the message says why."""
 
 
+SEEING = ("pos", "surw", "dpor")
+"""Our strategies that are asked before each operation and told what it is."""
+
+
 # --- ours ------------------------------------------------------------------------------------------------------------
 
 TEST_FILE = """\
@@ -237,6 +241,7 @@ class Tool:
 TOOLS = {
     "ours-random": Tool("pytest_concur", partial(measure_ours, strategy="random")),
     "ours-pct": Tool("pytest_concur", partial(measure_ours, strategy="pct")),
+    **{f"ours-{name}": Tool("pytest_concur", partial(measure_ours, strategy=name)) for name in SEEING},
     "frontrun-random": Tool("frontrun", partial(measure_peer, tool="frontrun-random")),
     "frontrun-dpor": Tool("frontrun", partial(measure_peer, tool="frontrun-dpor")),
     "interleave-random": Tool("interleave_test", partial(measure_peer, tool="interleave-random")),
@@ -390,7 +395,8 @@ class Row:
 
         ``floor``: thread starts and hand-overs alone, as many as it made. ``+body``: the program's own work, too.
         """
-        ours = {tool: rate for tool, rate in self.rates.items() if tool.startswith("ours-")}
+        seeing = {f"ours-{name}" for name in SEEING}
+        ours = {tool: rate for tool, rate in self.rates.items() if tool.startswith("ours-") and tool not in seeing}
         rounds = self.rounds[max(ours, key=lambda tool: ours[tool])] if ours else []
         switches = [one.switches for one in rounds if one.switches is not None]
         if not rounds or len(switches) < len(rounds):
@@ -414,19 +420,21 @@ class Row:
         ours = {tool.removeprefix("ours-"): rate for tool, rate in self.rates.items() if tool.startswith("ours-")}
         if not ours:
             return {}
-        ours = {"best": max(ours.values())} | ours
+        blind = [rate for name, rate in ours.items() if name not in SEEING]
+        ours = ({"best": max(blind)} if blind else {}) | ours
         theirs = {
             peer: max(rates)
             for peer in ("frontrun", "interleave")
             if (rates := [rate for tool, rate in self.rates.items() if tool.startswith(peer)])
         }
         ratios = {f"{mode}/{peer}": rate / other for peer, other in theirs.items() for mode, rate in ours.items()}
-        return ratios | {f"best/{name}": ours["best"] / floor for name, floor in self.floors.items()}
+        floors = {f"best/{name}": ours["best"] / floor for name, floor in self.floors.items()} if blind else {}
+        return ratios | floors
 
 
 FLOORS = ["floor", "+body"]
 RATIOS = [
-    *(f"{mode}/{peer}" for peer in ("frontrun", "interleave") for mode in ("best", "random", "pct")),
+    *(f"{mode}/{peer}" for peer in ("frontrun", "interleave") for mode in ("best", *SEEING)),
     "best/floor",
     "best/+body",
 ]
@@ -457,6 +465,7 @@ TARGETS = [
     Target(statistics.median, "best/interleave", 8),
     Target(min, "best/frontrun", 5),
     Target(min, "best/interleave", 5),
+    *(Target(min, f"{mode}/{peer}", 5) for mode in SEEING for peer in ("frontrun", "interleave")),
     Target(min, "best/floor", 0.5),
     Target(min, "best/+body", 0.5),
 ]
