@@ -213,8 +213,13 @@ class Execution:
         if self._meter.pace != 0:
             self.operate(UNKNOWN)
             return
-        self._meter.settle()
-        self._meter.pass_point(0)
+        meter = self._meter
+        meter.settle()
+        if meter.steps >= meter.limit:  # a loop that has no other points must end, too
+            self.pending[self.current.id] = UNKNOWN
+            self.switch()
+        else:
+            meter.pass_point(0)
 
     def point(self) -> None:
         """A scheduling point: mostly one C call."""

@@ -39,6 +39,8 @@ _METHODS = {type(len), type(SIMPLE_QUEUE().get)}  # of built-in functions, and o
 _UNBOUND = type(list.append)
 _QUIET = {"acquire": "quiet_acquire", "release": "quiet_release"}
 
+_ASKED = (threading.Event, threading.Thread, threading.Barrier, threading.Semaphore)
+
 Observer = Callable[[tuple[Any, ...], tuple[Any, ...]], None]
 
 
@@ -354,8 +356,10 @@ class Hooks:
         for task in execution.tasks:
             if task.thread is asked and task.has_ended:
                 execution.seen_ended(task)
-        for held in list(getattr(asked, "__dict__", {}).values()):
-            lock = getattr(held, "_lock", held)  # of a condition
+        if not is_a(asked, _ASKED):
+            return  # a look into objects of the program might run its code
+        for held in list(vars(asked).values()):
+            lock = held._lock if type(held) is threading.Condition else held  # type: ignore[attr-defined]
             if is_a(lock, (LOCK, RLOCK)):
                 witness.got(me, execution.number_of(lock))
 

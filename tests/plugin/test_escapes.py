@@ -144,3 +144,32 @@ def test_tasks_that_wake_each_other_for_ever_end(pytester, strategy):
 
     assert result.kinds in ((), ("livelock",)), result.output
     assert result.verdict in ("failed", "inconclusive"), result.output
+
+
+@pytest.mark.parametrize("strategy", ["random", "surw", "dpor"])
+def test_a_loop_over_a_local_flag_ends(pytester, strategy):
+    """A loop whose only points make no difference is a long run like any other: others get turns, it ends."""
+    text = module(
+        f"""
+        from functools import partial
+
+
+        @pytest.mark.concurrency(strategy="{strategy}", schedules=10, max_steps=8000, data_races="ignore")
+        def test_program(concur):
+            box = Box()
+
+            def wait():
+                done, ask = False, partial(getattr, box, "x")
+                while not done:
+                    done = bool(ask())
+
+            def tell():
+                box.x = 1
+
+            concur.run(wait, tell)
+        """
+    )
+
+    result = run_project(pytester, text, UNHURRIED, hang_s=60)
+
+    assert result.verdict == "passed", result.output
