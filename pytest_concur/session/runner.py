@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -32,6 +30,7 @@ from pytest_concur.model.schedule import Schedule, Token, TokenError, decode, di
 from pytest_concur.model.verdict import Explored, Finding, Kind, TestResult, Uncontrolled
 from pytest_concur.options import Resolved
 from pytest_concur.session.fresh_fixtures import FreshFixtures
+from pytest_concur.session.process import note_unraisable, one_processor, quiet_collector
 from pytest_concur.strategies import make_strategies
 from pytest_concur.strategies.replay import Replay
 
@@ -118,10 +117,10 @@ class TestRunner:
             stack.callback(patch.discovery.stop)
             stack.enter_context(Watchdog(around.hooks, limit_s=self._limit()))
             around.hooks.default_excepthook = threading.excepthook
-            stack.enter_context(_one_processor(around.worker))
-            stack.enter_context(_quiet_collector())
+            stack.enter_context(one_processor(around.worker))
+            stack.enter_context(quiet_collector())
             stack.enter_context(own_beginnings())
-            stack.enter_context(_note_unraisable(self.result.notes))
+            stack.enter_context(note_unraisable(self.result.notes))
             fixtures.release_first()
             yield lab
 
@@ -449,74 +448,3 @@ def _item_timeout(item: pytest.Function) -> float | None:
         return float(value) if value else None
     value = getattr(item.config, "_env_timeout", None)
     return float(value) if value else None
-
-
-@contextmanager
-def _one_processor(worker: int | None) -> Iterator[None]:
-    """Keep this thread, and the threads it starts, on one processor: a run is serial, and hand-overs get cheaper.
-
-    Under the policy for batch work (Linux, sched(7)) a thread that is woken does not interrupt the one that woke it,
-    which is about to stop anyway and still holds the GIL: that halves the cost of a hand-over.
-    """
-    if not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    allowed, policy = os.sched_getaffinity(0), os.sched_getscheduler(0)
-    chosen = _processor_now(allowed) if worker is None else sorted(allowed)[worker % len(allowed)]
-    try:
-        os.sched_setaffinity(0, {chosen})
-        if policy == os.SCHED_OTHER:
-            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-    except OSError:  # not allowed here: slower, no more
-        pass
-    try:
-        yield
-    finally:
-        with suppress(OSError):
-            os.sched_setaffinity(0, allowed)
-            os.sched_setscheduler(0, policy, os.sched_param(0))
-
-
-def _processor_now(allowed: set[int]) -> int:
-    """Return the processor that the system has chosen for this process; the first one if it does not tell (proc(5))."""
-    try:
-        number = int(Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()[36])
-    except (OSError, ValueError, IndexError):
-        number = -1
-    return number if number in allowed else min(allowed)
-
-
-@contextmanager
-def _note_unraisable(notes: list[str]) -> Iterator[None]:
-    """Note exceptions that finalizers could not raise, as text: kept as objects they would keep a run's world alive."""
-
-    def note(unraisable: sys.UnraisableHookArgs) -> None:
-        text = f"ignored in {unraisable.object!r}".split(" at 0x")[0]
-        sentence = f"{unraisable.exc_type.__name__}: {unraisable.exc_value} {text}"
-        if sentence not in notes:
-            notes.append(sentence)
-
-    before = sys.unraisablehook
-    sys.unraisablehook = note
-    try:
-        yield
-    finally:
-        sys.unraisablehook = before
-
-
-@contextmanager
-def _quiet_collector() -> Iterator[None]:
-    """Keep the cyclic collector out of the runs: finalizers at moments of its choosing would change the schedule."""
-    import gc
-
-    was_enabled = gc.isenabled()
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.collect()  # what the runs left, now and not in the middle of somebody else's work
-        gc.unfreeze()
-        if was_enabled:
-            gc.enable()

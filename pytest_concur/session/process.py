@@ -1,0 +1,79 @@
+"""How the process is set while runs go on: one processor, no collections by chance, no exception lost."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+@contextmanager
+def one_processor(worker: int | None) -> Iterator[None]:
+    """Keep this thread, and the threads it starts, on one processor: a run is serial, and hand-overs get cheaper.
+
+    Under the policy for batch work (Linux, sched(7)) a thread that is woken does not interrupt the one that woke it,
+    which is about to stop anyway and still holds the GIL: that halves the cost of a hand-over.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    allowed, policy = os.sched_getaffinity(0), os.sched_getscheduler(0)
+    chosen = _processor_now(allowed) if worker is None else sorted(allowed)[worker % len(allowed)]
+    try:
+        os.sched_setaffinity(0, {chosen})
+        if policy == os.SCHED_OTHER:
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    except OSError:  # not allowed here: slower, no more
+        pass
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            os.sched_setaffinity(0, allowed)
+            os.sched_setscheduler(0, policy, os.sched_param(0))
+
+
+def _processor_now(allowed: set[int]) -> int:
+    """Return the processor that the system has chosen for this process; the first one if it does not tell (proc(5))."""
+    try:
+        number = int(Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()[36])
+    except (OSError, ValueError, IndexError):
+        number = -1
+    return number if number in allowed else min(allowed)
+
+
+@contextmanager
+def note_unraisable(notes: list[str]) -> Iterator[None]:
+    """Note exceptions that finalizers could not raise, as text: kept as objects they would keep a run's world alive."""
+
+    def note(unraisable: sys.UnraisableHookArgs) -> None:
+        text = f"ignored in {unraisable.object!r}".split(" at 0x")[0]
+        sentence = f"{unraisable.exc_type.__name__}: {unraisable.exc_value} {text}"
+        if sentence not in notes:
+            notes.append(sentence)
+
+    before = sys.unraisablehook
+    sys.unraisablehook = note
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
+@contextmanager
+def quiet_collector() -> Iterator[None]:
+    """Keep the cyclic collector out of the runs: finalizers at moments of its choosing would change the schedule."""
+    was_enabled = gc.isenabled()
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.collect()  # what the runs left, now and not in the middle of somebody else's work
+        gc.unfreeze()
+        if was_enabled:
+            gc.enable()
