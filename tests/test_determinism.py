@@ -30,11 +30,9 @@ FEW = (
     "deadlock/dining_philosophers",
     "livelock/after_you_asleep",
     "racy/pool_map",
-    "racy/work_stealing",
     "safe/condition_timeout",
-    "safe/spin_flag",
 )
-"""Every folder, virtual time, a pool, a task that spins."""
+"""Every folder, virtual time, a pool, tasks that go in circles."""
 
 MANY = 50
 """Programs of one seed in the exhaustive run; three seeds draw nearly all of ``ALL_PROGRAMS`` at least once."""
@@ -51,7 +49,7 @@ Report = Mapping[str, Any]  # Any: a JSON document
 
 
 def test_few_programs_run_alike_on_a_busy_machine(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Six programs give the same report twice, the second time with every processor busy."""
+    """Four programs give the same report twice, the second time with every processor busy."""
     assert differences_of_two_runs(FEW, 1, pytester, monkeypatch) == {}
 
 

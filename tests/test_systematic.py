@@ -95,7 +95,9 @@ def assert_sees_all(program: Program, test: dict[str, Any], seen: frozenset[Fini
         assert seen == expected, (program, test)
 
 
-@pytest.mark.parametrize("strategy", ["dpor", "bounded", pytest.param("auto", marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize(
+    "strategy", ["dpor", *(pytest.param(name, marks=pytest.mark.exhaustive) for name in ("bounded", "auto"))]
+)
 def test_classics_are_seen_completely(strategy: str) -> None:
     """Every classic is explored to its end, and shows what brute force shows."""
     small = [program for program in PROGRAMS if strategy != "bounded" or len(program.tasks) == 2]
