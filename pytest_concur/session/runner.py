@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -366,9 +367,11 @@ class TestRunner:
 
         def foreign(execution: Execution) -> bool:
             ours = {task.ident for task in execution.tasks} | around.infrastructure
+            # ``is_alive`` would take a lock on behalf of the task that asks, which may have ended
+            living = sys._current_frames()
             return any(
-                thread.ident not in ours and thread.is_alive() and not thread.name.startswith("pytest_timeout")
-                for thread in threading.enumerate()
+                ident not in ours and ident in living and not thread.name.startswith("pytest_timeout")
+                for ident, thread in list(threading._active.items())  # type: ignore[attr-defined]
             )
 
         return Settings(
