@@ -24,7 +24,7 @@ pytest_plugins = ["pytester"]
 PROGRAMS = Path(__file__).parent / "programs"
 ALL_PROGRAMS = sorted(PROGRAMS.glob("*/*.py"))
 
-QUICK_SCHEDULES = {"random": 60, "pct": 60, "pos": 30, "urw": 30, "surw": 15, "dpor": 30, "bounded": 30}
+QUICK_SCHEDULES = {"random": 30, "pct": 30, "pos": 30, "urw": 30, "surw": 15, "dpor": 30, "bounded": 30}
 """Most schedules of a correct program in the everyday run; buggy programs end at their first failure anyway."""
 
 EXHAUSTIVE_SCHEDULES = 2000
