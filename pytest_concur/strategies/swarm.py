@@ -3,8 +3,8 @@
 A light task is left standing for long while heavy ones run far, which a uniform walk hardly ever does; there is nothing
 to set and nothing to learn.
 
-Source: Walker, "Revealing Behaviours of Concurrent Functional Programs by Systematic Testing", PhD thesis, University of
-York, 2018 (weights from 1 to 50).
+Source: Walker, "Revealing Behaviours of Concurrent Functional Programs by Systematic Testing", PhD thesis, University
+of York, 2018 (weights from 1 to 50).
 
 Pure: no threads, no clock. All chance comes from the generator it is given.
 """
