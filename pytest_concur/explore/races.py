@@ -18,7 +18,7 @@ from pytest_concur.model.operation import Operation
 from pytest_concur.model.witness import Stack
 
 VARIABLES = frozenset({"attribute", "global", "cell"})
-KINDS = VARIABLES | {"item", "method", "iterate"}
+KINDS = VARIABLES | {"item", "method", "iterate", "test"}
 MOST_RACES = 20
 POLLS = 2
 """Reads at one place by one task, without a write of its own, that make it look like polling."""
