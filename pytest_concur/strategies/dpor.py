@@ -129,10 +129,13 @@ class DPOR:
         place = len(self.path)
         if self._is_redundant or self.has_diverged:
             return 0
-        if place < len(self._prefix) and self._prefix[place].options == tuple(range(count)):
+        if place >= len(self._prefix):
+            node = Node(tuple(range(count)), 0, backtrack=set(range(count)))
+        elif self._prefix[place].options == tuple(range(count)):
             node = self._prefix[place]
         else:
-            node = Node(tuple(range(count)), 0, backtrack=set(range(count)))
+            self._diverge()
+            return 0
         self.path.append(node)
         return node.chosen
 
@@ -152,8 +155,7 @@ class DPOR:
         if place < len(self._prefix):
             node = self._prefix[place]
             if node.options != enabled:
-                self.has_diverged = True
-                self.trouble = "a schedule did not repeat: something else than the schedule decides"
+                self._diverge()
                 return None
         else:
             awake = [task for task in enabled if task not in self._asleep]
@@ -164,6 +166,10 @@ class DPOR:
             node = Node(enabled, task, backtrack={task}, asleep=dict(self._asleep))
         self.path.append(node)
         return node
+
+    def _diverge(self) -> None:
+        self.has_diverged = True
+        self.trouble = "a schedule did not repeat: something else than the schedule decides"
 
     def _go_on(self, moment: Moment, options: list[int]) -> int:
         """Let the running task go on if it can, else the first one."""
