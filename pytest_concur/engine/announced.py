@@ -43,16 +43,22 @@ class AnnouncedLock(ControlledLock):
             self._execution.stand_before(self)
         else:
             self._execution.operate(self._try)
-        got = self._acquire(blocking, timeout)
-        if got and self._depth == 1:
-            self._tell_acquired(may_block=blocking)
-        return got
+        return self.unasked_acquire(blocking, timeout)
 
     __enter__ = acquire
     acquire_lock = acquire
 
+    def unasked_acquire(self, blocking: bool = True, timeout: float | None = -1) -> bool:
+        got = super().unasked_acquire(blocking, timeout)
+        if got and self._depth == 1:
+            self._tell_acquired(may_block=blocking)
+        return got
+
     def release(self) -> None:
         self._point()
+        self.unasked_release()
+
+    def unasked_release(self) -> None:
         is_last = self._depth <= 1
         self.quiet_release()  # no switch comes in between
         if is_last:
@@ -102,8 +108,8 @@ class AnnouncedQueue(ControlledQueue):
         put = Operation("put", number, None, True, ("queue", number))
         self._point = lambda: execution.operate(put)
 
-    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
-        super().put(item)
+    def unasked_put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        super().unasked_put(item)
         if (witness := self._execution.witness) is not None:
             witness.put(self._execution.current.id, self._number)
 
@@ -113,7 +119,11 @@ class AnnouncedQueue(ControlledQueue):
             execution.stand_before(self)
         else:
             execution.operate(self.operation)
-        item = self._get(block, timeout)
+        return self.unasked_get(block, timeout)
+
+    def unasked_get(self, block: bool = True, timeout: float | None = None) -> Any:
+        execution = self._execution
+        item = super().unasked_get(block, timeout)
         if execution.witness is not None:
             execution.witness.got(execution.current.id, self._number)
         return item

@@ -54,6 +54,17 @@ class ControlledLock:
 
     __enter__ = acquire
 
+    def unasked_acquire(self, blocking: bool = True, timeout: float | None = -1) -> bool:
+        """Acquire where the caller asks at points of its own."""
+        if timeout is None:
+            timeout = -1
+        elif timeout != -1:
+            self._check(blocking, timeout)
+        return self._acquire(blocking, timeout)
+
+    def unasked_release(self) -> None:
+        self.quiet_release()
+
     def quiet_acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         """Acquire without a scheduling point: for bookkeeping."""
         return self._acquire(blocking, timeout)
@@ -152,6 +163,19 @@ class QuietLock:
         self._lock.quiet_release()
 
 
+class UnaskedLock:
+    """A lock as a ``with`` statement sees it in code that asks at points of its own."""
+
+    def __init__(self, lock: ControlledLock) -> None:
+        self._lock = lock
+
+    def __enter__(self) -> bool:
+        return self._lock.unasked_acquire()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._lock.unasked_release()
+
+
 class ControlledSentinel(ControlledLock):
     """Stands for the lock that C code releases when a thread is gone (CPython 3.11 and 3.12)."""
 
@@ -193,6 +217,9 @@ class ControlledQueue:
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
         self._point()
+        self.unasked_put(item)
+
+    def unasked_put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
         self._real.put(item)
         self._execution.wake(self)
 
@@ -201,9 +228,9 @@ class ControlledQueue:
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
         self._point()
-        return self._get(block, timeout)
+        return self.unasked_get(block, timeout)
 
-    def _get(self, block: bool, timeout: float | None) -> Any:
+    def unasked_get(self, block: bool = True, timeout: float | None = None) -> Any:
         if timeout is not None and timeout < 0 and block:
             raise ValueError("'timeout' must be a non-negative number")
         execution = self._execution

@@ -90,6 +90,9 @@ class Execution:
         self.locks: dict[int, Any] = {}
         """Controlled counterparts by the id of the real object, which they keep alive."""
 
+        self.polling_calls: set[int] = set()
+        """Frames (by id) that call something behind which the interpreter polls; only at granularity "gil"."""
+
         self.beat = 0
         """Grows with every decision."""
 

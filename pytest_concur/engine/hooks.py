@@ -13,6 +13,7 @@ import threading
 import time
 import types
 from collections.abc import Callable, Iterable, Iterator, Set
+from functools import partial
 from typing import Any
 
 from pytest_concur.engine.announced import AnnouncedLock, AnnouncedQueue, stack_from
@@ -26,18 +27,30 @@ from pytest_concur.engine.blocking import (
     ControlledQueue,
     ControlledSentinel,
     QuietLock,
+    UnaskedLock,
 )
 from pytest_concur.engine.execution import Execution
 from pytest_concur.engine.operations import IMMUTABLE, is_a, operation_teller
 from pytest_concur.errors import ConcurrencyUsageError, TaskAborted
+from pytest_concur.instrument import interpreter
 from pytest_concur.instrument.countdown import CAPACITY, Countdown
 from pytest_concur.instrument.points import STATE_QUERIES
+from pytest_concur.instrument.rewrite import is_bound
 
 _get_ident = _thread.get_ident
 _start_joinable_thread: Any = getattr(_thread, "start_joinable_thread", None)  # CPython 3.13+
 _METHODS = {type(len), type(SIMPLE_QUEUE().get)}  # of built-in functions, and of methods bound to a built-in object
 _UNBOUND = type(list.append)
 _QUIET = {"acquire": "quiet_acquire", "release": "quiet_release"}
+_UNASKED = {name: f"unasked_{name}" for name in ("acquire", "release", "put", "get")}
+_INLINED = {
+    "": (types.FunctionType, types.MethodType),
+    "starred": (types.FunctionType,) if interpreter.INLINES_STARRED_CALLS else (),
+    "exit": (types.FunctionType,),
+}
+"""Callables that are entered without a poll at their end, by form of the call."""
+
+_STAND_INS_FOR_C = frozenset({__name__, "pytest_concur.engine.blocking", "pytest_concur.engine.announced"})
 
 _ASKED = (threading.Event, threading.Thread, threading.Barrier, threading.Semaphore)
 
@@ -88,6 +101,8 @@ class Hooks:
             return self._observer_of(placeholder)
         if role == "operate":
             return self._announcer_of(placeholder)
+        if role == "calls":
+            return partial(self._note_call, _INLINED[placeholder[2]])
         return {
             "countdown": self.countdown.iterator,
             "switch": self.switch,
@@ -95,6 +110,9 @@ class Hooks:
             "quiet_substitute": self.quiet_substitute,
             "context": self.context,
             "quiet_context": self.quiet_context,
+            "polled_substitute": self.polled_substitute,
+            "polled_context": self.polled_context,
+            "called": self.called,
             "signal": self.signal,
             "is_owned": self.is_owned,
             "in_order": self.in_order,
@@ -157,6 +175,12 @@ class Hooks:
             return self.substitute(value)
         return getattr(counterpart, _QUIET.get(value.__name__, value.__name__), value)
 
+    def polled_substitute(self, value: Any) -> Any:
+        """The same in code whose points are the polls of the interpreter: there is none before a call of C code."""
+        counterpart = self._counterpart(value.__self__) if type(value) in _METHODS else None
+        unasked = getattr(counterpart, _UNASKED.get(value.__name__, ""), None) if counterpart is not None else None
+        return self.substitute(value) if unasked is None else unasked
+
     def signal(self, acquire: Any) -> Any:
         """``Condition.wait`` is about to acquire the lock by which it will be woken."""
         counterpart = self._counterpart(acquire.__self__) if type(acquire) in _METHODS else None
@@ -181,6 +205,42 @@ class Hooks:
     def quiet_context(self, manager: Any) -> Any:
         counterpart = self.context(manager)
         return QuietLock(counterpart) if isinstance(counterpart, ControlledLock) else manager
+
+    def polled_context(self, manager: Any) -> Any:
+        """Entering a lock does not poll; entering a ``Condition`` does, it is written in Python."""
+        counterpart = self.context(manager)
+        return (
+            UnaskedLock(counterpart) if type(manager) in (LOCK, RLOCK) and counterpart is not manager else counterpart
+        )
+
+    def _note_call(self, inlined: tuple[type, ...], function: Any) -> None:
+        """Code whose points are the polls of the interpreter is about to call something.
+
+        Args:
+            inlined: Which kinds of Python callables the evaluation loop enters, to leave them without a poll.
+            function: What is called.
+        """
+        execution = self.mine()
+        if execution is None:
+            return
+        kind = type(function)
+        python = function.__func__ if kind is types.MethodType else function
+        is_python = type(python) is types.FunctionType and python.__module__ not in _STAND_INS_FOR_C
+        frame = id(sys._getframe(1))
+        if is_python and kind in inlined:
+            execution.polling_calls.discard(frame)
+        else:
+            execution.polling_calls.add(frame)
+        if is_python and not is_bound(python.__code__):
+            execution.point()
+
+    def called(self) -> None:
+        """The call has returned."""
+        execution = self.mine()
+        frame = id(sys._getframe(1))
+        if execution is not None and frame in execution.polling_calls:
+            execution.polling_calls.discard(frame)
+            execution.point()
 
     def thread_begins(self, run: Any) -> Any:
         """``Thread._bootstrap_inner`` is about to call ``self.run``."""

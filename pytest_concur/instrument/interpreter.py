@@ -31,6 +31,15 @@ POLLING_RESUMES = (0, 1)
 """``RESUME`` polls for a request to drop the GIL at a function's start and after ``yield``, not after ``await``
 (Python/ceval.c, bytecodes.c: ``oparg < 2``; from 3.13 on higher bits are flags)."""
 
+BACKWARD_TESTS = {
+    f"POP_JUMP_BACKWARD_IF_{test}": f"POP_JUMP_FORWARD_IF_{opposite}"
+    for test, opposite in [("TRUE", "FALSE"), ("FALSE", "TRUE"), ("NONE", "NOT_NONE"), ("NOT_NONE", "NONE")]
+}
+"""Tests that jump back and poll if they do, and the opposite test. Only 3.11 has them."""
+
+INLINES_STARRED_CALLS = VERSION >= (3, 12)
+"""``f(*args)`` of a Python function continues in the same evaluation loop, without a poll at its end."""
+
 TRUTH_TESTS = frozenset(
     {"UNARY_NOT", "TO_BOOL", "JUMP_IF_TRUE_OR_POP", "JUMP_IF_FALSE_OR_POP"}
     | {f"POP_JUMP_{way}IF_{value}" for way in ("", "FORWARD_", "BACKWARD_") for value in ("TRUE", "FALSE")}
@@ -49,6 +58,17 @@ def attribute_name(instr: Instr) -> str | None:
 def is_method_load(instr: Instr) -> bool:
     """Whether the instruction loads an attribute only to call it at once."""
     return instr.name == "LOAD_METHOD" or bool(METHOD_LOAD_IS_ATTR and instr.name == "LOAD_ATTR" and instr.arg[0])  # type: ignore[index]
+
+
+def as_attribute_load(instr: Instr) -> list[Instr] | None:
+    """Return what loads a method as a bound one, if the instruction would load it in two parts, else ``None``."""
+    if is_method_load(instr):
+        load = plain_attribute_load(attribute_name(instr) or "", instr.location)
+    elif instr.name == "LOAD_SUPER_ATTR" and instr.arg[0]:  # type: ignore[index]
+        load = Instr("LOAD_SUPER_ATTR", (False, *instr.arg[1:]), location=instr.location)  # type: ignore[index]
+    else:
+        return None
+    return [load, *callable_from_top(instr.location)]
 
 
 def global_name(instr: Instr) -> str | None:

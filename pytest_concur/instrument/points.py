@@ -8,16 +8,16 @@ nobody else's and never count.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from bytecode import Instr, Label
 
 from pytest_concur.instrument import interpreter
+from pytest_concur.instrument.gil import find_polls
+from pytest_concur.instrument.point import Point
 from pytest_concur.instrument.written import WrittenNames
 
 Granularity = Literal["access", "gil", "sync"]
-Kind = Literal["attribute", "item", "global", "cell", "iterate", "method", "test", "builtin", "resume", "jump"]
 
 CONTAINER_METHODS = frozenset(
     name
@@ -51,46 +51,30 @@ _UPDATES = frozenset({"LIST_EXTEND", "SET_UPDATE", "DICT_UPDATE", "DICT_MERGE"})
 _LOADS = frozenset({"LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_DEREF", "LOAD_GLOBAL", "LOAD_ATTR", "BINARY_SUBSCR"})
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
-    """What the instruction behind a scheduling point is about to do."""
-
-    kind: Kind
-    name: str = ""
-    """Attribute, global, variable or method; empty for items, iteration and tests."""
-
-    writes: bool = False
-    stack: tuple[int, ...] = ()
-    """Places on the stack, 1 = top, of the object accessed, then of the key if there is one, then of the new value."""
-
-
 def find_points(
     instructions: Sequence[object], granularity: Granularity, written: WrittenNames, *, is_generator: bool
 ) -> dict[int, Point]:
     """Return the points of a function: index of the instruction -> what it does there.
 
-    A ``resume`` point stands behind its instruction, all others before it.
+    A ``resume`` point stands behind its instruction, all others before it; for ``call`` see :mod:`.gil`.
     """
     if granularity == "sync":
         return {}
+    if granularity == "gil":
+        return find_polls(instructions)
     points: dict[int, Point] = {}
     previous: Instr | None = None
     for index, instr in enumerate(instructions):
         if not isinstance(instr, Instr):
             continue
-        if granularity == "gil":
-            point = _poll(instr)
-        else:
-            point = _access(instr, previous, written, is_generator)
-            if point is not None and point.kind == "iterate" and _iterates_range(instructions, index):
-                point = None
+        point = _access(instr, previous, written, is_generator)
+        if point is not None and point.kind == "iterate" and _iterates_range(instructions, index):
+            point = None
         if point is not None:
             points[index] = point
         if instr.name != "COPY":  # ``a and b`` tests a copy of what was loaded
             previous = instr
-    if granularity == "access":
-        points |= _points_of_bare_loops(instructions, points)
-    return points
+    return points | _points_of_bare_loops(instructions, points)
 
 
 def _points_of_bare_loops(instructions: Sequence[object], points: dict[int, Point]) -> dict[int, Point]:
@@ -122,15 +106,6 @@ def loop_guards(instructions: Sequence[object], points: dict[int, Point], muted:
         if inside and all(index in muted and index not in guards for index in inside):
             guards.add(inside[0])
     return guards
-
-
-def _poll(instr: Instr) -> Point | None:
-    """Where the evaluation loop itself may hand the GIL over: function start, after ``yield``, backward jump."""
-    if instr.name == "RESUME" and isinstance(instr.arg, int) and instr.arg & 3 in interpreter.POLLING_RESUMES:
-        return Point("resume")
-    if instr.name == "JUMP_BACKWARD":
-        return Point("jump")
-    return None
 
 
 def _access(instr: Instr, previous: Instr | None, written: WrittenNames, is_generator: bool) -> Point | None:

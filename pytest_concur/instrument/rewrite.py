@@ -16,10 +16,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from bytecode import Bytecode, Instr
+from bytecode import Bytecode, Instr, Label
 
 from pytest_concur.instrument import interpreter
-from pytest_concur.instrument.points import Granularity, Point, find_points, loop_guards
+from pytest_concur.instrument.gil import ends_call
+from pytest_concur.instrument.point import Point
+from pytest_concur.instrument.points import Granularity, find_points, loop_guards
 from pytest_concur.instrument.written import WrittenNames
 
 MOST_PUSHED = 8
@@ -65,6 +67,11 @@ class Recipe:
     is_quiet: bool = False
     """Bookkeeping code: it may block under control, but is no place for a decision."""
 
+    @property
+    def polls(self) -> bool:
+        """Whether decisions are taken where the GIL can change hands: not before a lock is tried, but behind."""
+        return self.has_points and self.granularity == "gil"
+
 
 def rewrite(code: types.CodeType, recipe: Recipe) -> types.CodeType:
     """Return ``code`` with points and hooks, as placeholders; nested functions and classes included."""
@@ -80,18 +87,27 @@ def rewrite(code: types.CodeType, recipe: Recipe) -> types.CodeType:
         silent = muted - loop_guards(instructions, points, muted)
         points = {index: point for index, point in points.items() if index not in silent}
     out: list[Any] = []
+    is_in_call = False
     for index, instr in enumerate(instructions):
-        site = key, index
-        point = points.get(index)
-        location = getattr(instr, "location", None)
-        if point is not None and point.kind != "resume":
-            out += _point(point, site, recipe, location)
-        if isinstance(instr, Instr) and not _is_kept(instructions, index):
-            out += _instruction(instr, recipe)
-        else:
+        if not isinstance(instr, Instr):
             out.append(instr)
-        if point is not None and point.kind == "resume":
-            out += _point(point, site, recipe, location)
+            continue
+        point = points.get(index)
+        own = [instr] if _is_kept(instructions, index) else _instruction(instr, recipe)
+        if point is None:
+            out += own
+        elif point.kind == "call":
+            is_in_call = True
+            out += _before_call(point, instr.location) + own
+        elif point.kind == "resume":
+            out += own + _point(point, (key, index), recipe, instr.location)
+        elif point.kind == "jump" and instr.name in interpreter.BACKWARD_TESTS:
+            out += _backward_test(instr, _point(point, (key, index), recipe, instr.location))
+        else:
+            out += _point(point, (key, index), recipe, instr.location) + own
+        if is_in_call and ends_call(instr):
+            is_in_call = False
+            out += [*interpreter.call((MARK, "called"), instr.location), Instr("POP_TOP", location=instr.location)]
     editor[:] = out
     # what is inserted leaves the stack as it found it: the depths are the original's, and need not be found out
     rewritten = editor.to_code(
@@ -170,12 +186,32 @@ def _tell(role: str, point: Point, site: Site, location: Any) -> list[Instr]:
     ]
 
 
+def _before_call(point: Point, location: Any) -> list[Instr]:
+    """Hand what is about to be called to a hook."""
+    return [
+        Instr("COPY", *point.stack, location=location),
+        *interpreter.call_on_top((MARK, "calls", point.name), location),
+        Instr("POP_TOP", location=location),
+    ]
+
+
+def _backward_test(instr: Instr, point: list[Any]) -> list[Any]:
+    """Jump back as ``instr`` does, with a point on the way: not if the test fails."""
+    behind = Label()
+    return [
+        Instr(interpreter.BACKWARD_TESTS[instr.name], behind, location=instr.location),
+        *point,
+        Instr("JUMP_BACKWARD", instr.arg, location=instr.location),
+        behind,
+    ]
+
+
 def _instruction(instr: Instr, recipe: Recipe) -> list[Instr]:
     location = instr.location
     if instr.name == "LOAD_CONST" and isinstance(instr.arg, types.CodeType):
         return [Instr("LOAD_CONST", rewrite(instr.arg, recipe), location=location)]
     if instr.name == "BEFORE_WITH":
-        return [*interpreter.call_on_top((MARK, "quiet_context" if recipe.is_quiet else "context"), location), instr]
+        return [*interpreter.call_on_top((MARK, _context_role(recipe)), location), instr]
     if (name := interpreter.attribute_name(instr)) is not None and (role := _attribute_role(name, recipe)):
         load = [interpreter.plain_attribute_load(name, location), *interpreter.call_on_top((MARK, role), location)]
         return load + interpreter.callable_from_top(location) if interpreter.is_method_load(instr) else load
@@ -186,7 +222,15 @@ def _instruction(instr: Instr, recipe: Recipe) -> list[Instr]:
         ]
         is_called = bool(instr.arg[0])  # type: ignore[index]
         return load + interpreter.callable_from_top(location) if is_called else load
+    if recipe.polls and (attribute_load := interpreter.as_attribute_load(instr)) is not None:
+        return attribute_load
     return [instr]
+
+
+def _context_role(recipe: Recipe) -> str:
+    if recipe.is_quiet:
+        return "quiet_context"
+    return "polled_context" if recipe.polls else "context"
 
 
 def _attribute_role(name: str, recipe: Recipe) -> str | None:
@@ -194,7 +238,9 @@ def _attribute_role(name: str, recipe: Recipe) -> str | None:
         return recipe.roles[name]
     if name not in recipe.methods_intercepted:
         return None
-    return "quiet_substitute" if recipe.is_quiet else "substitute"
+    if recipe.is_quiet:
+        return "quiet_substitute"
+    return "polled_substitute" if recipe.polls else "substitute"
 
 
 def _is_kept(instructions: Sequence[object], index: int) -> bool:

@@ -1,0 +1,21 @@
+"""A scheduling point, as it is found in the instructions of a function."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["attribute", "item", "global", "cell", "iterate", "method", "test", "builtin", "resume", "jump", "call"]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What the instruction behind a scheduling point is about to do."""
+
+    kind: Kind
+    name: str = ""
+    """Attribute, global, variable or method; empty for items, iteration and tests."""
+
+    writes: bool = False
+    stack: tuple[int, ...] = ()
+    """Places on the stack, 1 = top, of the object accessed, then of the key if there is one, then of the new value."""
