@@ -11,6 +11,10 @@ class ConcurrencyUsageError(Exception):
     """The user asked for something that cannot be done; the text names value, place, cause and remedy."""
 
 
+class BaselineError(ConcurrencyUsageError):
+    """A file of stored measurements cannot be read or written; the text says how to get out of it."""
+
+
 class ConcurrencyFailure(AssertionError):
     """A finding that has no exception of its own in the test: a deadlock, a livelock, a leak, a strange outcome."""
 
@@ -35,6 +39,22 @@ class LockOrderFound(ConcurrencyFailure):
     """Tasks take the same locks in opposite orders; with ``lock_order="error"``."""
 
 
+class ResultsDiffer(ConcurrencyFailure):
+    """``concur.compare`` got other results from the concurrent function than from the sequential one."""
+
+
+class PrematureConcurrencyFound(ConcurrencyFailure):
+    """Concurrent code is not as fast as ``min_speedup`` asks, and was not when it was measured again."""
+
+
+class ThroughputRegressionFound(ConcurrencyFailure):
+    """Concurrent code is slower than the stored sessions allow, and was when it was measured again."""
+
+
+class LatencyRegressionFound(ConcurrencyFailure):
+    """The tail of a handler's latency is longer than the stored sessions allow, and was when it was measured again."""
+
+
 class ThreadLeakFound(ConcurrencyFailure):
     """A thread was alive, or a lock was held, when the test had returned and everything else had ended."""
 
@@ -45,3 +65,7 @@ class ReplayDiverged(ConcurrencyFailure):
 
 class TaskAborted(BaseException):
     """Private: raised in a parked task to unwind it when its run is over. Never reaches a user's test result."""
+
+
+class BodyEnds(BaseException):
+    """Private: ends a controlled run of a body where it begins to measure, which has no meaning under control."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pytest_concur.engine.carrier import get_ident
 from pytest_concur.engine.execution import Execution
@@ -13,7 +13,14 @@ from pytest_concur.engine.task import Task
 from pytest_concur.errors import ConcurrencyUsageError
 from pytest_concur.explore.trial import Outcomes
 
+if TYPE_CHECKING:
+    from pytest_concur.measure.workload import Comparing, Loading
+    from pytest_concur.model.measurement import Comparison, Load
+
 T = TypeVar("T")
+
+EXPLORED_USERS = 3
+"""Most tasks that stand for the users of a load while its handler is explored."""
 
 
 class TaskHandle:
@@ -34,8 +41,22 @@ class TaskHandle:
         return self._result()
 
 
+class Measuring(Protocol):
+    """Who measures for a test."""
+
+    def in_controlled_run(self) -> Comparison | Load:
+        """Return what was measured at this place of the body, or end the run: it is not known yet."""
+
+    def compare(self, work: Comparing) -> Comparison: ...
+
+    def load(self, work: Loading) -> Load: ...
+
+    def note_more(self) -> None:
+        """The body starts tasks behind something measured."""
+
+
 class Concur:
-    """Starts tasks, takes values of the outcome, marks points.
+    """Starts tasks, takes values of the outcome, marks points, measures.
 
     In a marked test tasks run under control; anywhere else they are real threads, run once.
     """
@@ -43,6 +64,16 @@ class Concur:
     def __init__(self, hooks: Hooks, outcomes: Outcomes) -> None:
         self._hooks = hooks
         self._outcomes = outcomes
+        self._make_measuring: Callable[[], Measuring] | None = None
+        self._measuring: Measuring | None = None
+
+    def attend(self, make_measuring: Callable[[], Measuring] | None) -> None:
+        """Serve another test from now on.
+
+        Args:
+            make_measuring: Called when it first measures; ``None`` for a test without the marker.
+        """
+        self._make_measuring, self._measuring = make_measuring, None
 
     def run(self, *functions: Callable[[], Any], names: Sequence[str] | None = None) -> list[Any]:
         """Run one task per function, all at once, and return their results in order.
@@ -64,6 +95,7 @@ class Concur:
         named = [(function, names[i] if names else _name_of(function)) for i, function in enumerate(functions)]
         execution = self._hooks.mine()
         if execution is None:
+            self._note_more()
             handles = [_start_real_thread(function, name) for function, name in named]
             ends = [_end_of(handle) for handle in handles]
         else:
@@ -104,12 +136,108 @@ class Concur:
             return chosen[0]
         return chosen[execution.choose(len(chosen))]
 
+    def compare(
+        self,
+        *,
+        sequential: Callable[[], Any],
+        concurrent: Callable[..., Any],
+        operations: int = 1,
+        workers: Sequence[int] | None = None,
+        name: str | None = None,
+    ) -> Comparison:
+        """Measure whether concurrency pays: both functions in turns, after a check that they give equal results.
+
+        Args:
+            sequential: Called without arguments, again and again.
+            concurrent: The same; with a number of workers as its argument if ``workers`` are given.
+            operations: Operations that one call performs: the unit of throughput.
+            workers: Numbers of workers to draw the curve of throughput; from six on, the scalability law is fitted.
+            name: For reports and baselines; the test's name by default.
+
+        Raises:
+            ResultsDiffer: the results are not equal.
+        """
+        from pytest_concur.measure.workload import Comparing
+        from pytest_concur.model.measurement import Comparison
+
+        work = Comparing(sequential, concurrent, operations, tuple(workers or ()), name)
+        execution = self._hooks.mine()
+        if execution is None:
+            return self._who_measures().compare(work)
+        _check_body(execution, "compare")
+        work.run_once()
+        measured = self._who_measures().in_controlled_run()
+        assert isinstance(measured, Comparison), "the body measures the same in every run"
+        return measured
+
+    def load(
+        self,
+        function: Callable[[], Any],
+        *,
+        users: int | None = None,
+        rate: float | None = None,
+        seconds: float = 1.0,
+        in_flight: int = 32,
+        name: str | None = None,
+    ) -> Load:
+        """Drive a handler under load; return its throughput and latencies.
+
+        Args:
+            function: The handler, called without arguments from several threads.
+            users: Closed loop: so many threads call without a pause. What is timed is service time.
+            rate: Open loop: so many calls a second are due, and latency counts from then on.
+            seconds: How long.
+            in_flight: Open loop: most calls at the same time.
+            name: For reports and baselines; the test's name by default.
+
+        Raises:
+            Exception: what the handler raised first; the load ends with it.
+        """
+        from pytest_concur.measure.workload import Loading
+        from pytest_concur.model.measurement import Load
+
+        work = Loading(function, users, rate, seconds, in_flight, name)
+        execution = self._hooks.mine()
+        if execution is None:
+            return self._who_measures().load(work)
+        _check_body(execution, "load")
+        tasks = [execution.spawn(f"user {n + 1}", function) for n in range(min(users or 2, EXPLORED_USERS))]
+        execution.join_all(tasks)
+        for task in tasks:
+            _result(task)
+        measured = self._who_measures().in_controlled_run()
+        assert isinstance(measured, Load), "the body measures the same in every run"
+        return measured
+
+    def _who_measures(self) -> Measuring:
+        if self._measuring is None:
+            if self._make_measuring is not None:
+                self._measuring = self._make_measuring()
+            else:
+                from pytest_concur.measure.plain import PlainMeasuring
+
+                self._measuring = PlainMeasuring()
+        return self._measuring
+
+    def _note_more(self) -> None:
+        if self._measuring is not None:
+            self._measuring.note_more()
+
     def _start(self, function: Callable[[], Any], name: str) -> TaskHandle:
         execution = self._hooks.mine()
         if execution is None:
+            self._note_more()
             return _start_real_thread(function, name)
         task = execution.spawn(name, function)
         return TaskHandle(task.name, functools.partial(_join, execution, task), functools.partial(_result, task))
+
+
+def _check_body(execution: Execution, call: str) -> None:
+    if execution.current.id:
+        raise ConcurrencyUsageError(
+            f"concur.{call} was called by task {execution.current.name!r}: the test's body must call it, alone; "
+            "with threads=N the body is not alone"
+        )
 
 
 def _join(execution: Execution, task: Task) -> None:

@@ -109,9 +109,10 @@ OPTIONS: tuple[Option, ...] = (
     _choice("timeouts", ("last", "explore"), "last", "may a time-out fire although others can run"),
     _number("max_steps", 1, 20_000, "scheduling points per run before it counts as endless"),
     _number("stress", 0, 0, "stress rounds (not there yet)"),
-    _flag("baseline", None, "compare with a stored baseline (measuring tests; not there yet)"),
-    _positive("max_regression", 0.15, "slowdown tolerated against the baseline (not there yet)"),
-    _positive("min_speedup", None, "least speedup of concurrent code (not there yet)"),
+    _flag("baseline", True, "compare what is measured with stored sessions, and let them be written"),
+    _positive("max_regression", 0.15, "relative slowdown tolerated against the baseline"),
+    _positive("min_speedup", None, "least concurrent throughput divided by sequential throughput"),
+    _positive("measure_seconds", 3.0, "most wall time for the rounds of one comparison"),
     _flag("fresh_fixtures", True, "set function-scoped fixtures up anew for every run"),
 )
 BY_NAME = {option.name: option for option in OPTIONS}

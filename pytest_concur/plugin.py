@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,8 @@ MARK = "concurrency"
 _STATE: pytest.StashKey[PluginState] = pytest.StashKey()
 _OPTION_NAMES = (
     "threads", "schedules", "seconds", "strategy", "seed", "granularity", "scope", "outcome", "data_races",
-    "lock_order", "timeouts", "max_steps", "stress", "baseline", "max_regression", "min_speedup", "fresh_fixtures",
+    "lock_order", "timeouts", "max_steps", "stress", "baseline", "max_regression", "min_speedup",
+    "measure_seconds", "fresh_fixtures",
 )  # fmt: skip
 # a test holds this in step with options.OPTIONS, which is imported only when a marked test exists
 
@@ -27,6 +29,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )  # fmt: skip
     group.addoption("--concur-replay", default=None, metavar="TOKEN", help="run one recorded schedule of one test")
     group.addoption("--concur-json", default=None, metavar="FILE", help="write verdicts and findings as JSON")
+    group.addoption(
+        "--concur-baselines", default=None, metavar="DIR",
+        help="where sessions of measuring tests are stored; .concur/baselines beside the ini file if not given",
+    )  # fmt: skip
+    group.addoption(
+        "--concur-update-baselines", default=None, nargs="?", const="append", metavar="append|replace",
+        help="measure again in fresh processes and store the sessions",
+    )  # fmt: skip
+    group.addoption(
+        "--concur-baseline-sessions", default=None, metavar="N", help="how many fresh processes measure (5)"
+    )
+    group.addoption(
+        "--concur-measure-under-xdist", action="store_true", help="measure on workers, beside each other's noise"
+    )
+    group.addoption("--concur-sessions-to", default=None, metavar="FILE", help=argparse.SUPPRESS)
+    parser.addini("concur_baselines", "see --concur-baselines")
     parser.addini("concur", "off, on or only; see --concur")
     for name in _OPTION_NAMES:
         flag = "--concur-" + name.replace("_", "-")
@@ -40,9 +58,8 @@ def pytest_configure(config: pytest.Config) -> None:
         f"{MARK}(threads, schedules, seconds, strategy, seed, ...): run the test sequentially and under many thread "
         "schedules; report races, deadlocks and other findings, minimized and replayable",
     )
-    if any(config.getoption(f"concur_{name}", None) is not None for name in _OPTION_NAMES) or any(
-        config.getoption(name, None) is not None for name in ("concur", "concur_replay", "concur_json")
-    ):
+    own = ("concur", "concur_replay", "concur_json", "concur_update_baselines", "concur_baseline_sessions")
+    if any(config.getoption(name, None) is not None for name in (*own, *(f"concur_{each}" for each in _OPTION_NAMES))):
         _state(config).check_command_line()
 
 
@@ -69,6 +86,12 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     return _state(pyfuncitem.config).run(pyfuncitem)
 
 
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    if item.get_closest_marker(MARK) is None or "concur" not in getattr(item, "fixturenames", ()):
+        return None
+    return _state(item.config).run_protocol(item, nextitem)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
@@ -91,6 +114,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if (state := session.config.stash.get(_STATE, None)) is not None:
+        state.update_baselines(session)
         state.write_json()
 
 

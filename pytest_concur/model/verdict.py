@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pytest_concur.model.measurement import Measured
+
 Kind = Literal[
     "assertion",
     "exception",
@@ -16,6 +18,9 @@ Kind = Literal[
     "thread-leak",
     "uncontrolled",
     "sequential-failure",
+    "throughput-regression",
+    "latency-regression",
+    "premature-concurrency",
 ]
 Gil = Literal["reachable", "not-reached"]
 
@@ -88,6 +93,16 @@ class TestResult:
     notes: list[str] = field(default_factory=list)
     """Sentences for the reader that change no verdict."""
 
+    measures: bool = False
+    """The test asks for measurements."""
+
+    is_left_unmeasured: bool = False
+    """They were not taken, since other processes measure or test beside this one."""
+
+    measured: list[Measured] = field(default_factory=list)
+    unmeasured: list[str] = field(default_factory=list)
+    """Why measurements that might have failed the test say nothing."""
+
     is_step_limited: bool = False
     """A run was cut at ``max_steps`` without a verdict."""
 
@@ -96,4 +111,4 @@ class TestResult:
         """``failed`` with a finding, ``inconclusive`` if part of the test could not be judged, else ``passed``."""
         if any(not finding.is_warning for finding in self.findings):
             return "failed"
-        return "inconclusive" if self.uncontrolled or self.is_step_limited else "passed"
+        return "inconclusive" if self.uncontrolled or self.unmeasured or self.is_step_limited else "passed"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_concur.model.verdict import TestResult
+from pytest_concur.report import measurement
 
 SCHEMA = 1
 
@@ -44,7 +45,10 @@ def as_dict(result: TestResult) -> dict[str, Any]:
         },
         "uncontrolled": [{"what": each.what, "where": each.where} for each in result.uncontrolled],
         "notes": list(result.notes),
-        "measurements": [],
+        "measures": result.measures,
+        "unmeasured": list(result.unmeasured),
+        "not_measured_under_xdist": result.is_left_unmeasured,
+        "measurements": [measurement.as_dict(each) for each in result.measured],
     }
 
 

@@ -7,15 +7,19 @@ import os
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from _pytest.runner import runtestprotocol
 
 from pytest_concur import options as option_table
 from pytest_concur.errors import ConcurrencyUsageError
 from pytest_concur.model.verdict import TestResult
 from pytest_concur.options import Resolved
 from pytest_concur.report.json_report import as_dict, write
+
+if TYPE_CHECKING:
+    from pytest_concur.session.measured_session import MeasuredSession
 
 _RESULT: pytest.StashKey[TestResult] = pytest.StashKey()
 _MODES = ("off", "on", "only")
@@ -33,6 +37,7 @@ class PluginState:
         self._results: dict[str, dict[str, Any]] = {}
         self._around: Any = None
         self._concur: Any = None
+        self._measured: MeasuredSession | None = None
         self._infrastructure = frozenset(t.ident for t in threading.enumerate() if t.ident is not None)
 
     # ---- before tests run ----
@@ -40,7 +45,7 @@ class PluginState:
     def check_command_line(self) -> None:
         """Refuse wrong values on the command line before anything is collected."""
         try:
-            _ = self.mode
+            _ = self.mode, self.measured.update, self.measured.sessions
             for option in option_table.OPTIONS:
                 text = self._config.getoption(f"concur_{option.name}", None)
                 if text is not None:
@@ -130,8 +135,34 @@ class PluginState:
 
         runner = TestRunner(item, self.resolve(item), self.around, started=started)
         item.stash[_RESULT] = runner.result
-        runner.run(self._config.getoption("concur_replay"))
+        self.concur.attend(runner.who_measures)
+        try:
+            runner.run(self._config.getoption("concur_replay"))
+        finally:
+            self.concur.attend(None)
         return True
+
+    def run_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
+        """Run an item as pytest does, and say nothing of it yet if it has to be run again at the end of the session."""
+        item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        was_postponed = self.measured.postponed(item.nodeid) is not None
+        reports = runtestprotocol(item, nextitem=nextitem, log=False)
+        if self.measured.postponed(item.nodeid) is not None and not was_postponed:
+            item.session.items.append(item)
+        else:
+            for report in reports:
+                item.ihook.pytest_runtest_logreport(report=report)
+        item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        return True
+
+    @property
+    def measured(self) -> MeasuredSession:
+        """What measuring tests share."""
+        if self._measured is None:
+            from pytest_concur.session.measured_session import MeasuredSession
+
+            self._measured = MeasuredSession(self._config)
+        return self._measured
 
     @property
     def around(self) -> Any:
@@ -143,6 +174,7 @@ class PluginState:
             from pytest_concur.report.progress import Progress
             from pytest_concur.session.runner import Surroundings
 
+            measured = self.measured
             worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
             self._around = Surroundings(
                 hooks=Hooks(),
@@ -154,6 +186,14 @@ class PluginState:
                 remember=self._remember,
                 progress=Progress(self._config).show,
                 worker=int(worker) if worker.isdigit() else None,
+                baselines=measured.baselines,
+                measures=measured.measures,
+                records=measured.record if measured.records_to is not None else None,
+                compares=measured.update is None,
+                postpone=measured.postpone,
+                postponed=measured.postponed,
+                note_compared=measured.note_compared,
+                is_machine_event=measured.is_machine_event,
             )
         return self._around
 
@@ -218,6 +258,15 @@ class PluginState:
         if path and not hasattr(self._config, "workerinput"):
             write(Path(path), list(self._results.values()))
 
+    def update_baselines(self, session: pytest.Session) -> None:
+        """``--concur-update-baselines``: store sessions of the measuring tests that passed."""
+        measured = self.measured
+        if measured.is_worker or measured.records_to is not None or measured.update is None:
+            return
+        nodeids = [name for name, each in self._results.items() if each["measures"] and each["verdict"] != "failed"]
+        if nodeids and not measured.write_baselines(nodeids):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
     def summarize(self, terminal: Any) -> None:
         """Say in one line what was explored."""
         if not self._results:
@@ -231,9 +280,34 @@ class PluginState:
         for each in self._results.values():
             for note in each.get("notes", ()):
                 terminal.write_line(f"  {each['nodeid']}: {note}")
+        self._summarize_measurements(terminal)
         cache = self._around.cache if self._around is not None else None
         if cache is not None and cache.problem is not None:
             terminal.write_line(f"concurrency: rewritten code could not be cached ({cache.problem}); runs start slower")
+
+    def _summarize_measurements(self, terminal: Any) -> None:
+        lines = [each["summary"] for result in self._results.values() for each in result["measurements"]]
+        if lines:
+            terminal.write_line("measured:")
+            for line in lines:
+                terminal.write_line(f"  {line}")
+        reasons = {
+            each["baseline"]["detail"]
+            for result in self._results.values()
+            for each in result["measurements"]
+            if each["baseline"]["status"] == "none" and each["baseline"]["detail"]
+        }
+        for reason in sorted(reasons):
+            terminal.write_line(f"  {reason}")
+        left = sum(each["not_measured_under_xdist"] for each in self._results.values())
+        if left:
+            terminal.write_line(
+                f"{left} tests ran without measuring, as pytest-xdist was at work; "
+                "measure with -n0, or with --concur-measure-under-xdist"
+            )
+        if self._measured is not None:
+            for line in self._measured.told:
+                terminal.write_line(f"baselines: {line}")
 
     def header(self) -> str | None:
         """The settings of this session that are not default."""
@@ -252,6 +326,7 @@ def _local_roots(config: pytest.Config) -> tuple[Path, ...]:
 
 def _reason(result: TestResult) -> str:
     parts = [f"{each.what} at {each.where} was outside control" for each in result.uncontrolled]
+    parts += result.unmeasured
     if result.is_step_limited:
         parts.append("a run reached max_steps without a verdict; raise max_steps if the test is that long")
     return "; ".join(parts)

@@ -16,7 +16,7 @@ import pytest
 from pytest_concur.engine.execution import Execution
 from pytest_concur.engine.hooks import Hooks
 from pytest_concur.engine.watchdog import BUSY_LIMIT_S, Watchdog
-from pytest_concur.errors import ConcurrencyFailure, DataRaceFound, LockOrderFound, ReplayDiverged
+from pytest_concur.errors import BodyEnds, ConcurrencyFailure, DataRaceFound, LockOrderFound, ReplayDiverged
 from pytest_concur.explore import search, sequential
 from pytest_concur.explore.focus import MOST_UNITS, focus
 from pytest_concur.explore.search import Budget, Found
@@ -37,6 +37,10 @@ from pytest_concur.strategies.replay import Replay
 
 if TYPE_CHECKING:
     from pytest_concur.explore.warn import Suspicion
+    from pytest_concur.measure.baselines import Baselines
+    from pytest_concur.session.judging import Judged
+    from pytest_concur.session.measuring import TestMeasuring
+    from pytest_concur.session.measuring_phase import MeasuringPhase
 
 _PASSING = (pytest.skip.Exception, pytest.xfail.Exception, pytest.exit.Exception)
 
@@ -46,7 +50,7 @@ LEAST_SECONDS = 1.0
 """Seconds to a test's time-out below which nothing is begun that is not asked for."""
 
 SHARE_OF_TIMEOUT = 0.4
-"""Part that exploring may use of what is left of a test's own time-out."""
+"""Part that exploring may use of what is left of a test's own time-out; measuring, of what is left then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +67,30 @@ class Surroundings:
     remembered: Callable[[str], Sequence[str]]
     remember: Callable[[str, Sequence[str]], None]
     progress: Callable[[str, int, float, Budget], None]
+    baselines: Callable[[], Baselines]
     worker: int | None = None
     """Number of this xdist worker; ``None`` if there is one process."""
+
+    measures: bool = True
+    """False on a worker beside others, unless asked for."""
+
+    records: Callable[[str, Sequence[Judged]], None] | None = None
+    """Takes what one session measured; then nothing else is done with a test, and nothing judged."""
+
+    compares: bool = True
+    """Whether measurements are compared with stored sessions."""
+
+    postpone: Callable[[TestResult], bool] = lambda result: False
+    """Asked to run a test again at the end of the session; false if that cannot be done."""
+
+    postponed: Callable[[str], TestResult | None] = lambda nodeid: None
+    """What is known of a test that was postponed, when its time has come."""
+
+    note_compared: Callable[[str, bool], None] = lambda nodeid, is_suspect: None
+    """Is told of each test that was compared with stored sessions."""
+
+    is_machine_event: Callable[[], bool] = lambda: False
+    """Whether so many tests are slower at once that it is the machine."""
 
 
 class TestRunner:
@@ -79,16 +105,32 @@ class TestRunner:
         self._options = options
         self._around = around
         self._seed = options.seed if options.seed is not None else digest(item.nodeid)
+        self._measuring: TestMeasuring | None = None
+        self._fixtures = FreshFixtures(item, is_enabled=options.fresh_fixtures)
         self.result = TestResult(item.nodeid)
         self.result.explored = Explored(strategy=options.strategy, seed=self._seed)
 
     def run(self, token: str | None) -> None:
-        """Explore the test, or replay ``token``; fill ``result``.
+        """Explore the test, or replay ``token``, then measure what it asks for; fill ``result``.
 
         Raises:
             BaseException: what the test raises: its failure, a skip.
         """
         self._refuse_foreign_token(token)
+        nodeid, around = self._item.nodeid, self._around
+        if around.records is not None:
+            self._phase().record(around.records)
+        elif (first := around.postponed(nodeid)) is not None:
+            self.result.explored, self.result.notes = first.explored, first.notes
+            self.result.uncontrolled, self.result.is_step_limited = first.uncontrolled, first.is_step_limited
+            self.result.findings += first.findings  # warnings: what failed was not postponed
+            self._phase().measure_for_the_last_time()
+        else:
+            self._run_controlled(token)
+            if self._measuring is not None and token is None:
+                self._phase().measure(lambda: self._run_controlled(None))
+
+    def _run_controlled(self, token: str | None) -> None:
         with self.laboratory() as lab:
             reference = sequential.establish(lab)
             if reference.passing is not None:
@@ -108,8 +150,7 @@ class TestRunner:
     @contextmanager
     def laboratory(self) -> Iterator[Laboratory]:
         """Return what runs the test's body, with everything about the process set as the runs need it."""
-        around = self._around
-        fixtures = FreshFixtures(self._item, is_enabled=self._options.fresh_fixtures)
+        around, fixtures = self._around, self._fixtures
         patch = Patch(self._scope(), around.cache, around.hooks.bind, self._item.module.__name__)
         lab = Laboratory(lambda: fixtures.call(self._call), around.outcomes, patch, around.hooks, self._settings())
         with ExitStack() as stack:
@@ -125,7 +166,7 @@ class TestRunner:
             fixtures.release_first()
             yield lab
 
-    # ---- the three ways ----
+    # ---- the ways to run it ----
 
     def _explore(self, lab: Laboratory, reference: Reference) -> None:
         options, result = self._options, self.result
@@ -260,6 +301,33 @@ class TestRunner:
         record = reference.failing.record
         return Found(reference.failure, record.schedule, 0, gil="reachable", is_sequential=True)
 
+    # ---- measuring ----
+
+    def who_measures(self) -> TestMeasuring:
+        """Return who measures for this test; made when the body first asks, as most tests never do."""
+        if self._measuring is None:
+            from pytest_concur.session.measuring import TestMeasuring
+
+            self._measuring = TestMeasuring(self._item, self._options, self._around, self._seed, self._scope())
+        return self._measuring
+
+    def _phase(self) -> MeasuringPhase:
+        from pytest_concur.session.measuring_phase import MeasuringPhase
+
+        def run_body() -> None:
+            self._fixtures.release_first()
+            self._fixtures.call(self._call)
+
+        return MeasuringPhase(
+            self._item.nodeid,
+            self._options,
+            self._around,
+            self.result,
+            self.who_measures(),
+            run_body,
+            self._seconds_left,
+        )
+
     # ---- reporting ----
 
     def _report(self, lab: Laboratory, reference: Reference, found: Found, *, is_replay: bool = False) -> None:
@@ -356,8 +424,13 @@ class TestRunner:
 
     def _call(self, arguments: dict[str, Any]) -> Any:
         function = self._item.obj
+        if self._measuring is not None:
+            self._measuring.begin_run()
         if (threads := self._options.threads) is None:
-            return function(**arguments)
+            try:
+                return function(**arguments)
+            except BodyEnds:
+                return None
         concur = Concur(self._around.hooks, self._around.outcomes)
         concur.run(*[lambda: function(**arguments)] * threads, names=[f"thread {i + 1}" for i in range(threads)])
         return None

@@ -1,0 +1,220 @@
+"""What the measuring tests of one session share: stored sessions, tests that run again at its end, updates."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_concur.errors import ConcurrencyUsageError
+from pytest_concur.model.verdict import TestResult
+
+if TYPE_CHECKING:
+    from pytest_concur.measure.baselines import Baselines, Update
+    from pytest_concur.session.judging import Judged
+
+UPDATES = ("append", "replace")
+SESSIONS = 5
+"""Fresh processes that measure for a baseline."""
+
+MACHINE_EVENT_TESTS, MACHINE_EVENT_SHARE = 4, 0.2
+"""So many compared tests, and such a part of them, that are slower at once are the machine's doing."""
+
+_PASSED_ON = ("-p", "-c", "--config-file", "--rootdir", "-o", "--override-ini", "--import-mode", "--confcutdir")
+_NOT_PASSED_ON = ("--concur-update-baselines", "--concur-json", "--concur-baseline-sessions", "--concur-replay")
+
+
+class MeasuredSession:
+    """One pytest session, as far as it measures."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._baselines: Baselines | None = None
+        self._postponed: dict[str, TestResult] = {}
+        self._compared: dict[str, bool] = {}
+        self.told: list[str] = []
+        """Lines about baselines for the end of the session."""
+
+    # ---- settings ----
+
+    @property
+    def update(self) -> Update | None:
+        """How baselines are to be updated, if they are."""
+        given = self._config.getoption("concur_update_baselines", None)
+        if given is None:
+            return None
+        if given not in UPDATES:
+            raise ConcurrencyUsageError(
+                f"--concur-update-baselines={given!r}: allowed: {', '.join(UPDATES)}\n"
+                "  a test's name after it needs '=append' in between, or the test first"
+            )
+        return "append" if given == "append" else "replace"
+
+    @property
+    def sessions(self) -> int:
+        """How many fresh processes measure for a baseline."""
+        text = self._config.getoption("concur_baseline_sessions", None)
+        if text is None:
+            return SESSIONS
+        if not text.isdigit() or int(text) < 1:
+            raise ConcurrencyUsageError(f"--concur-baseline-sessions={text!r}: allowed: an integer of at least 1")
+        return int(text)
+
+    @property
+    def records_to(self) -> str | None:
+        """The file to which this process, one of those that measure for a baseline, writes what it measures."""
+        given: str | None = self._config.getoption("concur_sessions_to", None)
+        return given
+
+    @property
+    def is_worker(self) -> bool:
+        return hasattr(self._config, "workerinput")
+
+    @property
+    def measures(self) -> bool:
+        """Whether this process measures: not beside others that test or measure, unless asked for."""
+        return not self.is_worker or bool(self._config.getoption("concur_measure_under_xdist", False))
+
+    def baselines(self) -> Baselines:
+        """Return the stored sessions."""
+        if self._baselines is None:
+            from pytest_concur.measure.baselines import Baselines
+
+            self._baselines = Baselines(self.folder)
+        return self._baselines
+
+    @property
+    def folder(self) -> Path:
+        """Where they are stored."""
+        config = self._config
+        given = config.getoption("concur_baselines", None)
+        if given:
+            return config.invocation_params.dir / str(given)
+        return config.rootpath / str(config.getini("concur_baselines") or ".concur/baselines")
+
+    # ---- tests that run again at the end ----
+
+    def postpone(self, result: TestResult) -> bool:
+        """Run a test again at the end of the session; false if this process cannot."""
+        if self.is_worker or result.nodeid in self._postponed:
+            return False
+        self._postponed[result.nodeid] = result
+        return True
+
+    def postponed(self, nodeid: str) -> TestResult | None:
+        """Return what is known of a test that was postponed."""
+        return self._postponed.get(nodeid)
+
+    def note_compared(self, nodeid: str, is_suspect: bool) -> None:
+        self._compared[nodeid] = is_suspect
+
+    def is_machine_event(self) -> bool:
+        """Whether so many tests look slower that it is the machine."""
+        suspects = sum(self._compared.values())
+        return suspects >= MACHINE_EVENT_TESTS and suspects > MACHINE_EVENT_SHARE * len(self._compared)
+
+    # ---- baselines ----
+
+    def record(self, nodeid: str, judged: Sequence[Judged]) -> None:
+        """Append what was measured to the file of the process that asked for it."""
+        from pytest_concur.measure.machine import environment
+
+        assert self.records_to is not None, "called in a process that measures for a baseline"
+        key = environment().key
+        with open(self.records_to, "a", encoding="utf-8") as file:
+            for each in judged:
+                entry = [nodeid, each.measured.result.name, each.spec, key, each.measured.session]
+                file.write(json.dumps(entry) + "\n")
+
+    def write_baselines(self, nodeids: Sequence[str]) -> bool:
+        """Measure tests in fresh processes and store the sessions; false if something could not be stored."""
+        update = self.update
+        assert update is not None, "called on request"
+        collected: dict[tuple[str, str, str, str], list[dict[str, Any]]] = {}
+        for number in range(self.sessions):
+            for entry in self._measure_in_fresh_process(nodeids, number):
+                nodeid, name, spec, key, session = entry
+                collected.setdefault((nodeid, name, spec, key), []).append(session)
+        is_complete = set(nodeids) == {nodeid for nodeid, *_ in collected}
+        for (nodeid, name, spec, key), sessions in sorted(collected.items()):
+            is_complete &= self._store(nodeid, name, spec, key, sessions, update)
+        for nodeid in sorted(set(nodeids) - {nodeid for nodeid, *_ in collected}):
+            self.told.append(f"{nodeid}: not stored: it gave no measurement in a fresh process")
+        return is_complete
+
+    def _store(
+        self, nodeid: str, name: str, spec: str, key: str, sessions: list[dict[str, Any]], update: Update
+    ) -> bool:
+        from pytest_concur.measure import judge
+
+        problem = judge.disagreement(sessions)
+        if problem:
+            self.told.append(f"{nodeid} ({name}): not stored: {problem}; try again when the machine is quiet")
+            return False
+        before = self.baselines().stored(nodeid, name)
+        self.baselines().write(nodeid, name, spec, key, sessions, update)
+        then = judge.speedup_of(before.sessions.get(key, ()) if before is not None else ())
+        now = judge.speedup_of(sessions)
+        change = (
+            "" if now is None else f", speedup {now:.2f}x" if then is None else f", speedup {then:.2f}x -> {now:.2f}x"
+        )
+        self.told.append(f"{nodeid} ({name}): {len(sessions)} sessions of {key} stored{change}")
+        return True
+
+    def _measure_in_fresh_process(self, nodeids: Sequence[str], number: int) -> list[Any]:
+        config = self._config
+        handle, path = tempfile.mkstemp(suffix=".sessions")
+        os.close(handle)
+        command = [
+            sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:terminalreporter",
+            *_options_to_pass_on(config.invocation_params.args), *(["-p", "no:xdist"] if _has(config, "xdist") else []),
+            f"--concur-sessions-to={path}", *nodeids,
+        ]  # fmt: skip
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
+        environment["PYTEST_ADDOPTS"] = ""
+        try:
+            done = subprocess.run(
+                command, cwd=config.rootpath, env=environment, capture_output=True, text=True, check=False
+            )
+            lines = Path(path).read_text(encoding="utf-8").splitlines()
+        finally:
+            os.unlink(path)
+        if done.returncode != 0:
+            self.told.append(f"fresh process {number + 1} ended with exit code {done.returncode}: {_last(done)}")
+        return [json.loads(line) for line in lines]
+
+
+def _options_to_pass_on(arguments: Sequence[str]) -> list[str]:
+    """Return those of pytest's arguments without which the fresh process would find other tests or settings."""
+    kept: list[str] = []
+    takes_next = False
+    for argument in arguments:
+        name = argument.partition("=")[0]
+        if takes_next:
+            kept.append(argument)
+            takes_next = False
+        elif name in _PASSED_ON:
+            kept.append(argument)
+            takes_next = "=" not in argument
+        elif argument.startswith(("-p", "-c", "-o")) and not argument.startswith("--") and len(argument) > 2:
+            kept.append(argument)
+        elif name.startswith("--concur") and name not in _NOT_PASSED_ON:
+            kept.append(argument)
+            takes_next = "=" not in argument and name != "--concur-measure-under-xdist"
+    return kept
+
+
+def _has(config: pytest.Config, plugin: str) -> bool:
+    return bool(config.pluginmanager.hasplugin(plugin))
+
+
+def _last(done: subprocess.CompletedProcess[str]) -> str:
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    return lines[-1] if lines else "no output"
