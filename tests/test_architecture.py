@@ -29,6 +29,7 @@ MAY_IMPORT = {
                 "options", "fixture"},
     "plugin": {"session"},
     "__init__": {"errors"},
+    "__main__": {"errors", "measure", "report"},
 }  # fmt: skip
 KNOWS_PYTEST = {"plugin", "session"}
 

@@ -31,7 +31,10 @@ class LockWatch:
     def __init__(self, *, on_thread: Callable[[], None] = lambda: None) -> None:
         """``on_thread``: called first in each thread that starts."""
         self._on_thread = on_thread
-        self._waits: list[tuple[Any, str, float]] = []  # lock, where, seconds; appended to by all threads
+        self._waits: list[tuple[str, float]] = []  # where, seconds; appended to by all threads
+        self._names: dict[str, str] = {}
+        """Name of the lock by where it was waited for: each run may have made locks of its own."""
+
         self._thread_seconds: list[float] = []
 
     def bind(self, placeholder: tuple[Any, ...]) -> object:
@@ -59,22 +62,15 @@ class LockWatch:
         total, threads = sum(self._thread_seconds), len(self._thread_seconds)
         if total <= 0:
             return 0.0, (), threads
-        seconds: dict[int, float] = defaultdict(float)
-        places: dict[int, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-        locks = {}
-        for lock, place, waited in self._waits:
-            locks[id(lock)] = lock
-            seconds[id(lock)] += waited
-            places[id(lock)][place] += waited
+        by_lock: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+        for place, seconds in self._waits:
+            by_lock[self._names[place]][place] += seconds
         found = [
-            Contention(
-                f"{name_of(lock) or 'a lock'} ({max(places[identity], key=places[identity].__getitem__)})",
-                min(1.0, seconds[identity] / total),
-            )
-            for identity, lock in locks.items()
-            if seconds[identity] >= LEAST_SHARE * total
+            Contention(f"{name} ({max(places, key=places.__getitem__)})", min(1.0, sum(places.values()) / total))
+            for name, places in by_lock.items()
+            if sum(places.values()) >= LEAST_SHARE * total
         ]
-        waited = min(1.0, sum(seconds.values()) / total)
+        waited = min(1.0, sum(seconds for _, seconds in self._waits) / total)
         return waited, tuple(sorted(found, key=lambda each: -each.share)), threads
 
     def _substitute(self, value: Any) -> Any:
@@ -100,7 +96,10 @@ class LockWatch:
             waited = perf_counter() - begin
             frame = sys._getframe(1)
             if frame.f_code.co_name not in _JOINS:
-                self._waits.append((lock, str(place_of(frame)), waited))
+                place = str(place_of(frame))
+                if place not in self._names:  # looking a name up takes long, and the lock must be alive
+                    self._names[place] = name_of(lock) or "a lock"
+                self._waits.append((place, waited))
             return got
 
         return acquire

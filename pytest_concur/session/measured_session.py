@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,7 +131,8 @@ class MeasuredSession:
         key = environment().key
         with open(self.records_to, "a", encoding="utf-8") as file:
             for each in judged:
-                entry = [nodeid, each.measured.result.name, each.spec, key, each.measured.session]
+                session = {"at": f"{date.today():%Y-%m-%d}", **each.measured.session}
+                entry = [nodeid, each.measured.result.name, each.spec, key, session]
                 file.write(json.dumps(entry) + "\n")
 
     def write_baselines(self, nodeids: Sequence[str]) -> bool:

@@ -144,6 +144,9 @@ class MarkedTest:
     uncontrolled: tuple[Mapping[str, str], ...]
     """What escaped control, each with ``what`` and ``where``."""
 
+    measurements: tuple[Mapping[str, Any], ...] = ()  # Any: values of several JSON types
+    """What was measured, in the order of the body."""
+
     @property
     def kinds(self) -> tuple[str, ...]:
         """Kinds of the findings, in the order of the report."""
@@ -275,6 +278,7 @@ def _reported(document: Mapping[str, Any]) -> tuple[MarkedTest, ...]:  # Any: a 
             ),
             explored=test["explored"],
             uncontrolled=tuple(test["uncontrolled"]),
+            measurements=tuple(test["measurements"]),
         )
         for test in document["tests"]
     )

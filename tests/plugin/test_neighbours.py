@@ -270,3 +270,64 @@ def _lines_covered(pytester: pytest.Pytester, data_file: str, *args: str) -> Set
     data.read()
     (bank,) = [name for name in data.measured_files() if os.path.basename(name) == "bank.py"]
     return set(data.lines(bank) or ())
+
+
+MEASURING = """
+    def in_a_thread():
+        thread = threading.Thread(target=time.sleep, args=(0.002,))
+        thread.start()
+        thread.join()
+        return 1
+
+
+    {marks}
+    def test_program(concur):
+        concur.compare(sequential=lambda: time.sleep(0.0005) or 1, concurrent=in_a_thread)
+"""
+
+QUICK = ("--concur-schedules=3", "--concur-measure-seconds=0.5")
+
+
+def measuring(*marks):
+    return module(MEASURING.replace("{marks}", "\n    ".join(f"@pytest.mark.{mark}" for mark in marks)))
+
+
+def test_xdist_workers_do_not_measure(pytester):
+    """They run the workload once and explore it; one line says that nothing was measured."""
+    pytest.importorskip("xdist")
+    result = run_project(pytester, measuring("concurrency(min_speedup=1.0)"), *QUICK, "-n", "1")
+
+    assert result.verdict == "passed", result.output
+    assert result.only.measurements == ()
+    assert result.output.count("ran without measuring, as pytest-xdist was at work") == 1
+
+
+def test_measuring_under_xdist_on_request(pytester):
+    """The figures reach the controller, and its report; with nobody to run it again, all three measurements follow."""
+    pytest.importorskip("xdist")
+    text = measuring("concurrency(min_speedup=1.0)")
+    result = run_project(pytester, text, *QUICK, "-n", "1", "--concur-measure-under-xdist")
+
+    assert result.kinds == ("premature-concurrency",), result.output
+    assert result.only.measurements[0]["verdict"] == "premature"
+    assert "ran without measuring" not in result.output
+
+
+def test_baselines_are_written_from_xdist_too(pytester):
+    """The controller measures in fresh processes, after its workers."""
+    pytest.importorskip("xdist")
+    update = ("--concur-update-baselines", "--concur-baseline-sessions=1")
+    result = run_project(pytester, measuring("concurrency"), *QUICK, "-n", "1", *update)
+
+    assert "1 sessions of" in result.output
+    assert (pytester.path / ".concur" / "baselines" / "test_program.json").exists()
+
+
+def test_measuring_stays_inside_a_timeout(pytester):
+    """Measuring, three times, ends before the test's own time-out."""
+    pytest.importorskip("pytest_timeout")
+    text = measuring("timeout(8)", "concurrency(min_speedup=1.0)")
+    result = run_project(pytester, text, "--concur-measure-seconds=60", "--concur-seconds=60")
+
+    assert "Timeout" not in result.output
+    assert result.kinds == ("premature-concurrency",)

@@ -1,0 +1,492 @@
+"""Tests that measure: verdicts, baselines, and what they do beside the rest of the plugin.
+
+Workloads sleep, so that a busy machine, and the other tests beside these, change little; what is asked for is far from
+what is there.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from project import module, run_project, run_pytest
+
+pytest_plugins = ["pytester"]
+
+QUICK = ("--concur-schedules=3", "--concur-measure-seconds=0.6")
+BASELINE = ".concur/baselines/test_program.json"
+
+SLEEPERS = """
+    EXTRA = float(os.environ.get("EXTRA", "0"))
+    ITEMS = list(range(8))
+
+
+    def fetch(item):
+        time.sleep(0.002)
+        return item * item
+
+
+    def slowed(item):
+        time.sleep(0.002 * (1 + EXTRA))
+        return item * item
+
+
+    def one_by_one():
+        return [fetch(item) for item in ITEMS]
+
+
+    def at_once():
+        with ThreadPoolExecutor(4) as pool:
+            return list(pool.map(slowed, ITEMS))
+"""
+
+PAYS = (
+    SLEEPERS
+    + """
+
+    @pytest.mark.concurrency({arguments})
+    def test_fetch(concur):
+        result = concur.compare(sequential=one_by_one, concurrent=at_once, operations=len(ITEMS))
+        assert result.speedup.estimate > 1.5
+"""
+)
+
+
+def run(pytester, text, *args, **arguments):
+    shown = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+    return run_project(pytester, module(text.replace("{arguments}", shown)), *QUICK, *args)
+
+
+def again(pytester, *args):
+    return run_pytest(pytester, *QUICK, *args)
+
+
+def measurement(result):
+    (found,) = result.only.measurements
+    return found
+
+
+# ---- within a run ----
+
+
+def test_it_pays(pytester):
+    """Sleeping in four threads is measured as faster, with an interval, and the body can use the result."""
+    result = run(pytester, PAYS, min_speedup=1.3)
+    found = measurement(result)
+
+    assert result.verdict == "passed", result.output
+    assert found["verdict"] == "pays"
+    assert found["name"] == "fetch"
+    assert 1.5 < found["speedup"]["low"] < found["speedup"]["estimate"] < found["speedup"]["high"] < 5
+    assert found["sequential"]["throughput"] == pytest.approx(8 / 0.018, rel=0.4)
+    assert found["baseline"]["status"] == "none"
+    assert "fetch: pays:" in result.output
+    assert "no baseline for" in result.output
+    assert "--concur-update-baselines" in result.output
+
+
+SLOWER = """
+    def nothing():
+        return 1
+
+
+    def in_a_thread():
+        thread = threading.Thread(target=time.sleep, args=(0.002,))
+        thread.start()
+        thread.join()
+        return 1
+
+
+    @pytest.mark.concurrency({arguments})
+    def test_sum(concur):
+        result = concur.compare(sequential=lambda: time.sleep(0.0005) or 1, concurrent=in_a_thread)
+        assert result.verdict == "premature"
+"""
+
+
+def test_premature_concurrency_is_a_warning(pytester):
+    """Who only asks gets an answer: the test passes, and says it."""
+    result = run(pytester, SLOWER)
+
+    assert result.verdict == "passed", result.output
+    assert result.kinds == ("premature-concurrency",)
+    assert "PREMATURE CONCURRENCY" in result.output
+    assert "slower than sequential" in result.output
+
+
+def test_min_speedup_fails(pytester):
+    """Who sets a least speedup gets a failure, after three measurements, one of them at the end of the session."""
+    result = run(pytester, SLOWER, min_speedup=1.0)
+
+    assert result.verdict == "failed"
+    assert result.kinds == ("premature-concurrency",)
+    assert result.outcomes == {"failed": 1}, result.output
+    assert "min_speedup=1" in result.output
+    assert "3 of 3 measurements" in result.output
+    assert result.only.explored["schedules"] > 0, "what was explored is still reported"
+
+
+def test_results_are_compared_first(pytester):
+    """Other results are a failure, with both shown; nothing is measured."""
+    text = """
+        @pytest.mark.concurrency
+        def test_program(concur):
+            concur.compare(sequential=lambda: [1, 2], concurrent=lambda: [2, 1])
+    """
+    result = run(pytester, text)
+
+    assert result.verdict == "failed"
+    assert "the results differ" in result.output
+    assert "sequential: [1, 2]" in result.output
+    assert "concurrent: [2, 1]" in result.output
+    assert result.only.measurements == ()
+
+
+def test_the_compared_code_is_explored(pytester):
+    """A race in the concurrent function is found before anything is measured."""
+    text = """
+        def count(threads):
+            box = Box()
+
+            def add():
+                x = box.x
+                box.x = x + 1
+
+            started = [threading.Thread(target=add) for _ in range(threads)]
+            for thread in started:
+                thread.start()
+            for thread in started:
+                thread.join()
+            return box.x
+
+
+        @pytest.mark.concurrency(schedules=200)
+        def test_program(concur):
+            concur.compare(sequential=lambda: 2, concurrent=lambda: count(2))
+    """
+    result = run_project(pytester, module(text))
+
+    assert result.verdict == "failed"
+    assert "assertion" in result.kinds
+    assert "the results differ" in result.output
+    assert result.only.measurements == ()
+
+
+def test_what_comes_behind_is_explored_with_the_results(pytester):
+    """A race behind a comparison is found too; the measured result is known there."""
+    text = (
+        SLEEPERS
+        + """
+
+        @pytest.mark.concurrency(schedules=200)
+        def test_program(concur):
+            result = concur.compare(sequential=one_by_one, concurrent=at_once)
+            assert result.speedup.estimate > 1.2
+            box = Box()
+
+            def add():
+                x = box.x
+                box.x = x + 1
+
+            concur.run(add, add)
+            assert box.x == 2
+    """.replace("\n    ", "\n")
+    )
+    result = run_project(pytester, module(text), "--concur-measure-seconds=0.5")
+
+    assert result.verdict == "failed"
+    assert "assertion" in result.kinds
+    assert result.findings[0].token
+
+
+def test_workers_give_a_curve(pytester):
+    """With numbers of workers the function gets one of them, and the curve is reported."""
+    text = (
+        SLEEPERS
+        + """
+
+    def with_workers(count):
+        with ThreadPoolExecutor(count) as pool:
+            return list(pool.map(fetch, ITEMS))
+
+
+    @pytest.mark.concurrency
+    def test_program(concur):
+        result = concur.compare(sequential=one_by_one, concurrent=with_workers, workers=[1, 2, 4])
+        assert [level.workers for level in result.curve] == [1, 2, 4]
+        assert result.curve[2].speedup > result.curve[0].speedup
+        assert result.scalability is None
+    """
+    )
+    result = run(pytester, text)
+
+    assert result.verdict == "passed", result.output
+    assert [level["workers"] for level in measurement(result)["curve"]] == [1, 2, 4]
+
+
+def test_waiting_for_a_lock_is_the_explanation(pytester):
+    """The lock that the threads wait for is named, with its place and its share."""
+    text = """
+        class Store:
+            def __init__(self):
+                self._lock = threading.Lock()
+
+            def use(self):
+                with self._lock:
+                    time.sleep(0.001)
+
+
+        def sequential():
+            store = Store()
+            for _ in range(4):
+                store.use()
+            return 4
+
+
+        def concurrent():
+            store = Store()
+            threads = [threading.Thread(target=store.use) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            time.sleep(0.020)
+            return 4
+
+
+        @pytest.mark.concurrency
+        def test_program(concur):
+            result = concur.compare(sequential=sequential, concurrent=concurrent, operations=4)
+            assert result.verdict == "premature"
+            assert result.lock_wait > 0.4
+            assert result.contention[0].share > 0.4
+    """
+    result = run(pytester, text)
+
+    assert result.verdict == "passed", result.output
+    assert "of thread time is waiting for Store._lock (test_program.py:20)" in result.output
+
+
+def test_outside_a_marked_test(pytester):
+    """The fixture measures anywhere; nobody judges."""
+    text = (
+        SLEEPERS
+        + """
+
+    def test_program(concur):
+        result = concur.compare(sequential=one_by_one, concurrent=at_once)
+        assert result.verdict == "pays"
+        assert concur.load(lambda: time.sleep(0.001), users=2, seconds=0.2).count > 50
+    """
+    )
+    result = run(pytester, text)
+
+    assert result.outcomes == {"passed": 1}, result.output
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ("compare(sequential=1, concurrent=len)", "concur.compare(sequential=…) takes a function, got 1"),
+        ("compare(sequential=int, concurrent=int, operations=0)", "got operations=0"),
+        ("compare(sequential=int, concurrent=int, workers=[2, 0])", "got workers=(2, 0)"),
+        ("compare(sequential=int, concurrent=int, name='')", "got name=''"),
+        ("load(len)", "either users="),
+        ("load(int, users=1, rate=2)", "either users="),
+        ("load(int, users=0)", "got users=0"),
+        ("load(int, rate=-1)", "got rate=-1"),
+        ("load(int, users=1, seconds=0)", "got seconds=0"),
+    ],
+)
+def test_wrong_arguments(pytester, call, said):
+    """The message names call, argument and value."""
+    pytester.makepyfile(f"def test_program(concur):\n    concur.{call}\n")
+    result = pytester.runpytest("-p", "no:cacheprovider")
+
+    result.assert_outcomes(failed=1)
+    assert said in result.stdout.str()
+
+
+def test_measuring_in_a_task_is_refused(pytester):
+    """With ``threads=2`` there are two bodies: neither is alone."""
+    text = """
+        @pytest.mark.concurrency(threads=2)
+        def test_program(concur):
+            concur.compare(sequential=int, concurrent=int)
+    """
+    result = run(pytester, text)
+
+    assert result.verdict == "failed"
+    assert "the test's body must call it, alone" in result.output
+
+
+# ---- load ----
+
+
+def test_load_is_reported(pytester):
+    """Percentiles with their limits, and a handler that is explored as well."""
+    text = """
+        @pytest.mark.concurrency
+        def test_handler(concur):
+            closed = concur.load(lambda: time.sleep(0.001), users=2, seconds=0.3)
+            assert 0.0009 < closed.p50 < 0.01
+            assert closed.p999 is None
+            opened = concur.load(lambda: time.sleep(0.001), rate=200, seconds=0.5, name="open")
+            assert opened.count == 100
+            assert opened.p99 is None
+    """
+    result = run(pytester, text)
+    closed, opened = result.only.measurements
+
+    assert result.verdict == "passed", result.output
+    assert closed["name"] == "handler"
+    assert opened["name"] == "open"
+    assert closed["load"]["latency_seconds"]["p50"]["low"] > 0.0009
+    assert opened["load"]["latency_seconds"]["p99"] is None
+    assert "p99 n/a (needs >= 368 calls)" in result.output
+    assert "service time p50" in result.output
+    assert "late starts" in result.output
+
+
+def test_the_handler_under_load_is_explored(pytester):
+    """A race between two calls of the handler is found without any load."""
+    text = """
+        @pytest.mark.concurrency(schedules=200)
+        def test_handler(concur):
+            box = Box()
+
+            def handle():
+                x = box.x
+                box.x = x + 1
+                assert box.x == x + 1
+
+            concur.load(handle, users=2)
+    """
+    result = run_project(pytester, module(text))
+
+    assert result.verdict == "failed"
+    assert result.only.measurements == ()
+
+
+# ---- baselines ----
+
+
+def test_baselines_from_writing_to_regression(pytester, monkeypatch):
+    """Written on request, by fresh processes; the same code is within, slowed code fails, replaced it is within."""
+    wrote = run(pytester, PAYS, "--concur-update-baselines", "--concur-baseline-sessions=2")
+    assert wrote.outcomes == {"passed": 1}, wrote.output
+    assert "2 sessions of" in wrote.output
+    stored = json.loads((pytester.path / BASELINE).read_text())
+    ((key, environment),) = stored["tests"]["test_fetch"]["fetch"]["environments"].items()
+    assert len(environment["sessions"]) == 2
+    assert key.count("/") == 3
+
+    same = again(pytester)
+    assert measurement(same)["baseline"]["status"] == "within", same.output
+    assert same.verdict == "passed"
+
+    monkeypatch.setenv("EXTRA", "0.9")
+    slower = again(pytester)
+    assert slower.verdict == "failed", slower.output
+    assert slower.kinds == ("throughput-regression",)
+    assert measurement(slower)["baseline"]["status"] == "regressed"
+    assert "the whole distribution shifted" in slower.output
+    assert "3 of 3 measurements" in slower.output
+
+    allowed = again(pytester, "--concur-max-regression=2")
+    assert allowed.verdict == "passed", allowed.output
+
+    replaced = again(pytester, "--concur-update-baselines=replace", "--concur-baseline-sessions=1")
+    assert "->" in replaced.output
+    assert again(pytester).verdict == "passed"
+
+
+def test_an_ordinary_run_writes_nothing(pytester):
+    """Baselines are changed on request only."""
+    run(pytester, PAYS)
+
+    assert not (pytester.path / ".concur").exists()
+
+
+def write_baseline(pytester, **changes):
+    """Store one session of ours for the measurement ``fetch``; ``changes`` replace parts of the file's text."""
+    run(pytester, PAYS, "--concur-update-baselines", "--concur-baseline-sessions=1")
+    path = pytester.path / BASELINE
+    text = path.read_text()
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text)
+    return path
+
+
+def test_incomparable(pytester):
+    """Sessions of another number of cores are not compared with: it says so and passes."""
+    path = write_baseline(pytester)
+    text = path.read_text()
+    key = next(line.split('"')[1] for line in text.splitlines() if "linux" in line or "/gil/" in line)
+    path.write_text(text.replace(key, key.rpartition("/")[0] + "/c32"))
+
+    found = again(pytester)
+    assert measurement(found)["baseline"]["status"] == "incomparable"
+    assert "another number of cores" in found.output
+    assert found.verdict == "passed"
+
+
+@pytest.mark.parametrize(("old", "new", "said"), [('"schema": 1', '"schema": 9', "has schema 9"), ("{", "", "damaged")])
+def test_unreadable_baseline(pytester, old, new, said):
+    """An error that says how to go on, not a pass."""
+    path = pytester.path / BASELINE
+    path.parent.mkdir(parents=True)
+    path.write_text('{"schema": 1, "tests": {}}'.replace(old, new))
+
+    result = run(pytester, PAYS)
+    assert result.outcomes == {"failed": 1}
+    assert said in result.output
+    assert "--concur-update-baselines" in result.output
+
+
+def test_baseline_false(pytester):
+    """A test that wants no baseline is not compared, and says nothing of it."""
+    result = run(pytester, PAYS, baseline=False)
+
+    assert result.verdict == "passed"
+    assert "no baseline" not in result.output
+
+
+@pytest.mark.exhaustive
+def test_many_regressions_at_once_are_the_machine(pytester, monkeypatch):
+    """Four tests of four slower at once: none fails, all are inconclusive, and it is said why."""
+    text = (
+        SLEEPERS
+        + """
+
+    @pytest.mark.concurrency
+    @pytest.mark.parametrize("number", range(4))
+    def test_fetch(concur, number):
+        concur.compare(sequential=one_by_one, concurrent=at_once, operations=len(ITEMS))
+    """
+    )
+    run(pytester, text, "--concur-update-baselines", "--concur-baseline-sessions=1")
+    monkeypatch.setenv("EXTRA", "0.9")
+    result = again(pytester)
+
+    assert result.outcomes["passed"] == 4, result.output
+    assert [test.verdict for test in result.tests] == ["inconclusive"] * 4
+    assert "the machine changed, not your code" in result.output
+
+
+def test_wrong_update(pytester):
+    """What is not append or replace is refused before anything runs."""
+    result = run(pytester, PAYS, "--concur-update-baselines=all")
+
+    assert result.exit == pytest.ExitCode.USAGE_ERROR
+    assert "allowed: append, replace" in result.output
+
+
+def test_off_measures_once_and_judges_nothing(pytester):
+    """``--concur=off`` runs the test as a plain one."""
+    result = run(pytester, SLOWER, "--concur=off", min_speedup=5.0)
+
+    assert result.outcomes == {"passed": 1}
+    assert result.tests == ()
