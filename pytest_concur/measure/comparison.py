@@ -14,7 +14,7 @@ from pytest_concur.measure import judge, machine
 from pytest_concur.measure.rounds import LEAST_PAIRS, Rounds, calls_in_a_round, measure
 from pytest_concur.measure.scaling import scalability
 from pytest_concur.measure.statistics import quantile
-from pytest_concur.model.measurement import Comparison, Contention, Interval, Level, Scalability
+from pytest_concur.model.measurement import Arm, Comparison, Contention, Interval, Level, Scalability
 
 NORMAL_PAIRS = 30
 """Pairs of a measurement that cannot pass early; what baselines store."""
@@ -24,6 +24,9 @@ LOOK_EVERY = 10
 
 CURVE_ROUNDS = 7
 """Rounds at each number of workers."""
+
+COMPUTING, SAME_CORE = 0.7, 1.2
+"""Cores kept busy from which code computes, and up to which factor more of them are the same one."""
 
 COSTLY = 1.3
 """Processor time per operation, against sequential, from which it explains a loss."""
@@ -104,9 +107,7 @@ def compare(
         verdict=verdict,
         pairs=rounds.pairs,
         cores=Interval(quantile(cores, 0.5), cores[0], cores[-1]),
-        explanation=_explanation(slow.busy, fast.busy, fast.processor / max(slow.processor, 1e-12), waits)
-        if verdict in ("premature", "even")
-        else "",
+        explanation="" if verdict == "pays" else explain(slow, fast, waits, has_gil=machine.is_gil_enabled()),
         contention=waits[1] if waits is not None else (),
         lock_wait=waits[0] if waits is not None else None,
         curve=curve,
@@ -157,12 +158,14 @@ def _curve(
     return levels, scalability(rates, random)
 
 
-def _explanation(sequential_busy: float, concurrent_busy: float, cost: float, waits: LockWaits | None) -> str:
-    """Say what the threads' time went into, as far as it shows."""
+def explain(sequential: Arm, concurrent: Arm, waits: LockWaits | None, *, has_gil: bool) -> str:
+    """Say what the threads' time goes into, as far as it shows."""
     parts = []
+    cost = concurrent.processor / max(sequential.processor, 1e-12)
+    computes = sequential.busy > COMPUTING and concurrent.busy < SAME_CORE * sequential.busy
     if waits is not None and waits[1]:
         parts.append(f"{waits[1][0].share:.0%} of thread time is waiting for {waits[1][0].lock}")
-    elif machine.is_gil_enabled() and sequential_busy > 0.9 and 0.9 < concurrent_busy < 1.2:
+    elif has_gil and computes and concurrent.busy > COMPUTING:
         parts.append("GIL-bound: the threads compute in Python and take turns on one core")
     if cost > COSTLY:
         parts.append(f"each operation takes {cost:.1f}x the processor time")

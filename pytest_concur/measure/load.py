@@ -168,7 +168,9 @@ def _drive(work: Callable[[_Notes, float, threading.Event], None], threads: int)
             errors.append(error)
             failed.set()
 
-    running = [threading.Thread(target=body, args=(mine,), name=f"load {i + 1}") for i, mine in enumerate(notes)]
+    running = [
+        threading.Thread(target=body, args=(mine,), name=f"load {i + 1}", daemon=True) for i, mine in enumerate(notes)
+    ]
     for thread in running:
         thread.start()
     begin = perf_counter() + 0.001

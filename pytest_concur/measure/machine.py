@@ -15,8 +15,11 @@ from time import perf_counter
 CALIBRATION_LOOPS = 8_000
 """Turns of the calibration loop, about a millisecond: a fixed piece of interpreted work. Part of the stored format."""
 
-PROBE_BYTES = 3 << 19
-"""Bytes that each thread of the probe hashes, about a millisecond; hashing releases the GIL."""
+PROBE_S = 0.0015
+"""Wall time that the probe's threads hash beside each other."""
+
+PROBE_BYTES = 1 << 15
+"""Bytes hashed at once; the GIL is released meanwhile."""
 
 _CLASSES = (1, 2, 4, 8, 16, 32)
 _PAYLOAD = bytes(PROBE_BYTES)
@@ -101,31 +104,42 @@ def calibrate() -> float:
 def probe_parallelism(threads: int) -> float:
     """Return how many cores were really there just now: between about 1 and ``threads``.
 
-    The same work is hashed alone and in ``threads`` threads at once. Starting the threads is not counted.
+    Threads hash small blocks at the same time for :data:`PROBE_S`, after a moment for sleeping cores to wake; then one
+    does so alone.
     """
     if threads < 2:
         return 1.0
-    alone = _hash()
-    ends: list[tuple[float, float]] = []
-    gate = threading.Barrier(threads)
+    counts: list[int] = []
+    begin: list[float] = []
+    gate = threading.Barrier(threads, action=lambda: begin.append(perf_counter()))
+    allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
-    def work() -> None:
+    def work(place: int) -> None:
+        if place < len(allowed):  # after an idle time the system leaves threads on one core for milliseconds
+            os.sched_setaffinity(0, {allowed[place]})
         gate.wait()
-        begin = perf_counter()
-        _hash()
-        ends.append((begin, perf_counter()))
+        _hash_until(begin[-1] + PROBE_S / 2)
+        counts.append(_hash_until(begin[-1] + 1.5 * PROBE_S))
 
-    others = [threading.Thread(target=work, name="concur-probe") for _ in range(threads - 1)]
+    others = [
+        threading.Thread(target=work, args=(place,), name="concur-probe", daemon=True) for place in range(1, threads)
+    ]
     for thread in others:
         thread.start()
-    work()
+    try:
+        work(0)
+    finally:
+        if allowed:
+            os.sched_setaffinity(0, allowed)
     for thread in others:
         thread.join()
-    together = max(end for _, end in ends) - min(begin for begin, _ in ends)
-    return threads * alone / together if together > 0 else float(threads)
+    return sum(counts) / max(1, _hash_until(perf_counter() + PROBE_S))
 
 
-def _hash() -> float:
-    begin = perf_counter()
-    hashlib.sha256(_PAYLOAD).digest()
-    return perf_counter() - begin
+def _hash_until(end: float) -> int:
+    """Return how many blocks are hashed until then."""
+    count = 0
+    while perf_counter() < end:
+        hashlib.sha256(_PAYLOAD).digest()
+        count += 1
+    return count

@@ -165,8 +165,8 @@ def _regression(result: Comparison, shift: judge.Shift, match: Match) -> str:
     to_sequential = shift.to_sequential
     return (
         f"{result.name}: concurrent throughput -{loss:.0%} ({then:.2f}x -> {result.speedup.estimate:.2f}x speedup), "
-        f"the whole distribution shifted: fastest {_percent(to_sequential['fastest'])}, "
-        f"q10 {_percent(to_sequential['q10'])}, median {_percent(to_sequential['median'])}; "
+        f"the whole distribution shifted: tenth {_percent(to_sequential['q10'])}, "
+        f"quarter {_percent(to_sequential['q25'])}, middle {_percent(to_sequential['median'])}; "
         f"sequential {_percent(shift.sequential['median'])}; "
         f"cores {result.cores.estimate:.1f} of {effective_cores()}; baseline of {len(match.sessions)} sessions"
     )

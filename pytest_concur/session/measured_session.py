@@ -28,8 +28,16 @@ SESSIONS = 5
 MACHINE_EVENT_TESTS, MACHINE_EVENT_SHARE = 4, 0.2
 """So many compared tests, and such a part of them, that are slower at once are the machine's doing."""
 
-_PASSED_ON = ("-p", "-c", "--config-file", "--rootdir", "-o", "--override-ini", "--import-mode", "--confcutdir")
-_NOT_PASSED_ON = ("--concur-update-baselines", "--concur-json", "--concur-baseline-sessions", "--concur-replay")
+_LEFT_OUT = frozenset(
+    "-x --exitfirst --lf --last-failed --ff --failed-first --nf --new-first --sw --stepwise --pdb --trace -v -vv -s "
+    "--concur-update-baselines --concur-measure-under-xdist".split()
+)
+"""Arguments that a fresh process must not get: they are about which tests run, how, and what is reported."""
+
+_LEFT_OUT_WITH_VALUE = frozenset(
+    "-n --numprocesses --maxprocesses --dist --tx -k -m --junitxml --junit-xml --maxfail --durations --report-log "
+    "--concur-json --concur-replay --concur-baseline-sessions".split()
+)
 
 
 class MeasuredSession:
@@ -104,7 +112,8 @@ class MeasuredSession:
 
     def postpone(self, result: TestResult) -> bool:
         """Run a test again at the end of the session; false if this process cannot."""
-        if self.is_worker or result.nodeid in self._postponed:
+        is_debugging = bool(self._config.getoption("usepdb", False))  # would stop at the exception that postpones
+        if self.is_worker or is_debugging or result.nodeid in self._postponed:
             return False
         self._postponed[result.nodeid] = result
         return True
@@ -175,8 +184,8 @@ class MeasuredSession:
         handle, path = tempfile.mkstemp(suffix=".sessions")
         os.close(handle)
         command = [
-            sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:terminalreporter",
-            *_options_to_pass_on(config.invocation_params.args), *(["-p", "no:xdist"] if _has(config, "xdist") else []),
+            sys.executable, "-m", "pytest", *options_to_pass_on(config.invocation_params.args, config.args),
+            *(["-n", "0"] if config.pluginmanager.hasplugin("xdist") else []), "-m", "", "-q", "-p", "no:cacheprovider",
             f"--concur-sessions-to={path}", *nodeids,
         ]  # fmt: skip
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
@@ -193,28 +202,29 @@ class MeasuredSession:
         return [json.loads(line) for line in lines]
 
 
-def _options_to_pass_on(arguments: Sequence[str]) -> list[str]:
-    """Return those of pytest's arguments without which the fresh process would find other tests or settings."""
+def options_to_pass_on(arguments: Sequence[str], tests: Sequence[str]) -> list[str]:
+    """Return those of pytest's arguments without which a fresh process might find other settings.
+
+    Args:
+        arguments: As they were given.
+        tests: Those among them that name files, folders and tests.
+    """
     kept: list[str] = []
-    takes_next = False
+    skips_next = False
     for argument in arguments:
-        name = argument.partition("=")[0]
-        if takes_next:
+        name, _, value = argument.partition("=")
+        if skips_next:
+            skips_next = False
+        elif name in _LEFT_OUT_WITH_VALUE:
+            skips_next = not value
+        elif (
+            name not in _LEFT_OUT
+            and argument not in tests
+            and not name.startswith("--cov")
+            and not (name.startswith("-n") and name[2:].isalnum())
+        ):
             kept.append(argument)
-            takes_next = False
-        elif name in _PASSED_ON:
-            kept.append(argument)
-            takes_next = "=" not in argument
-        elif argument.startswith(("-p", "-c", "-o")) and not argument.startswith("--") and len(argument) > 2:
-            kept.append(argument)
-        elif name.startswith("--concur") and name not in _NOT_PASSED_ON:
-            kept.append(argument)
-            takes_next = "=" not in argument and name != "--concur-measure-under-xdist"
     return kept
-
-
-def _has(config: pytest.Config, plugin: str) -> bool:
-    return bool(config.pluginmanager.hasplugin(plugin))
 
 
 def _last(done: subprocess.CompletedProcess[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -21,6 +20,7 @@ from pytest_concur.model.schedule import digest
 from pytest_concur.options import Resolved
 from pytest_concur.session.judging import Judged, Suspect, judge_comparison, judge_load
 from pytest_concur.session.lock_watch import watch_locks
+from pytest_concur.session.patience import Patience
 from pytest_concur.session.runner import Surroundings
 
 
@@ -39,7 +39,7 @@ class TestMeasuring:
         compares = options.baseline and around.compares and not self._is_recording
         self._baselines = around.baselines() if compares else None
         self._seconds = 0.0
-        self._beat: Callable[..., None] = lambda seconds=0.0: None
+        self._patience = Patience()
         self._place = 0
         self.judged: list[Judged] = []
         """What the last measuring run gave, in the order of the body."""
@@ -69,11 +69,12 @@ class TestMeasuring:
             min_speedup=least,
             may_be_slower=lambda rounds: self._may_be_slower(rounds, work, match),
             has_full_length=self._is_recording,
-            beat=self._beat,
+            beat=self._patience.beat,
             watch_locks=partial(watch_locks, self._scope, self._around.cache, self._item.module.__name__),
         )
+        self._patience.beat()
         results = work.run_once()
-        self._beat()
+        self._patience.beat()
         result, rounds = compare(
             work.sequential,
             work.concurrent,
@@ -83,6 +84,7 @@ class TestMeasuring:
             results=results,
             plan=plan,
         )
+        self._patience.rest()
         session = judge.session_of(rounds, work.operations) | {"cpu": processor_model()}
         self.judged.append(
             judge_comparison(
@@ -102,9 +104,9 @@ class TestMeasuring:
         self.note_more()
         name = self._name(work.name)
         match, match_problem = self._match(name, work.spec)
-        self._beat(work.seconds)
+        self._patience.beat(work.seconds)
         samples = work.run()
-        self._beat()
+        self._patience.rest()
         result = summarize(samples, name=name, users=work.users, rate=work.rate)
         windows = samples.windows()
         session = judge.load_session(windows, result)
@@ -120,15 +122,15 @@ class TestMeasuring:
     def begin_run(self) -> None:
         self._place = 0
 
-    def begin_measuring(self, seconds: float, beat: Callable[..., None]) -> None:
+    def begin_measuring(self, seconds: float, patience: Patience) -> None:
         """The body is about to run freely.
 
         Args:
             seconds: What the rounds of each comparison may take.
-            beat: Called after each round, and with the seconds that the next one takes if they are known.
+            patience: Is told of rounds as they begin and end.
         """
         self.judged = []
-        self._seconds, self._beat = seconds, beat
+        self._seconds, self._patience = seconds, patience
 
     def let_results_be_known(self) -> None:
         """From now on controlled runs go on behind what is measured, with the results of the last measuring run."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from pytest_concur.model.verdict import Finding, TestResult
+import pytest
+
+from pytest_concur.model.verdict import Finding, Kind, TestResult
 from pytest_concur.options import Resolved
 from pytest_concur.session.judging import RAISED, Judged, Suspect
 from pytest_concur.session.measuring import TestMeasuring
 from pytest_concur.session.patience import Patience
-from pytest_concur.session.runner import SHARE_OF_TIMEOUT, Surroundings
+from pytest_concur.session.runner import PASSING, SHARE_OF_TIMEOUT, Surroundings
 
 MEASUREMENTS = 3
 """Times that something must look bad before it fails a test."""
@@ -109,8 +111,16 @@ class MeasuringPhase:
             self._result.unmeasured.append("nothing was measured: the test's time-out is near")
             return
         with Patience() as patience:
-            self._measuring.begin_measuring(seconds, patience.beat)
-            self._run_body()
+            self._measuring.begin_measuring(seconds, patience)
+            try:
+                self._run_body()
+            except PASSING:
+                raise
+            except Exception as error:
+                kind: Kind = "assertion" if isinstance(error, AssertionError | pytest.fail.Exception) else "exception"
+                summary = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}".rstrip(": ")
+                self._result.findings.append(Finding(kind, f"while measuring, {summary}", 0, "", 0, None))
+                raise
 
     def _conclude(self, suspects: Sequence[Suspect]) -> None:
         """Take what was measured last into the result; fail with the first suspect."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 import threading
@@ -28,14 +29,13 @@ class Patience:
 
     def __init__(self, limit_s: float = LIMIT_S) -> None:
         self._limit_s = limit_s
-        self._deadline = 0.0
+        self._deadline = math.inf
         self._is_over = threading.Event()
         self._old: Any = None
 
     def __enter__(self) -> Patience:
         is_main = threading.current_thread() is threading.main_thread()
         if _WAKE is not None and is_main and signal.getsignal(_WAKE) is signal.SIG_DFL:
-            self.beat()
             self._old = signal.signal(_WAKE, self._give_up)
             threading.Thread(target=self._watch, name="concur-patience", daemon=True).start()
         return self
@@ -49,10 +49,14 @@ class Patience:
         """A round is over, or one begins that takes so many seconds."""
         self._deadline = time.monotonic() + seconds + self._limit_s
 
+    def rest(self) -> None:
+        """Nothing is measured for now."""
+        self._deadline = math.inf
+
     def _watch(self) -> None:
         while not self._is_over.wait(TICK_S):
             if time.monotonic() > self._deadline and _WAKE is not None:
-                self.beat()
+                self.rest()
                 signal.pthread_kill(threading.main_thread().ident or 0, _WAKE)
 
     def _give_up(self, number: int, frame: FrameType | None) -> None:

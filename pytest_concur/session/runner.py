@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     from pytest_concur.session.measuring import TestMeasuring
     from pytest_concur.session.measuring_phase import MeasuringPhase
 
-_PASSING = (pytest.skip.Exception, pytest.xfail.Exception, pytest.exit.Exception)
+PASSING = (pytest.skip.Exception, pytest.xfail.Exception, pytest.exit.Exception)
+"""What ends a test as it is: no failure."""
 
 _RAISED: dict[Kind, type[ConcurrencyFailure]] = {"data-race": DataRaceFound, "lock-order": LockOrderFound}
 
@@ -452,7 +453,7 @@ class TestRunner:
             granularity=options.granularity,
             explores_timeouts=options.timeouts == "explore",
             compares_outcomes=options.outcome == "serial",
-            is_passing=lambda error: isinstance(error, _PASSING),
+            is_passing=lambda error: isinstance(error, PASSING),
             is_assertion=lambda error: isinstance(error, AssertionError | pytest.fail.Exception),
             foreign_threads=foreign,
         )

@@ -320,6 +320,24 @@ def test_measuring_in_a_task_is_refused(pytester):
     assert "the test's body must call it, alone" in result.output
 
 
+def test_an_assertion_on_figures_is_a_finding(pytester):
+    """The body's own assertion on what was measured fails the test, in pytest's words, and in the report."""
+    text = (
+        SLEEPERS
+        + """
+
+    @pytest.mark.concurrency
+    def test_program(concur):
+        assert concur.compare(sequential=one_by_one, concurrent=at_once).speedup.estimate > 100
+    """
+    )
+    result = run(pytester, text)
+
+    assert result.verdict == "failed"
+    assert result.kinds == ("assertion",)
+    assert "> 100" in result.output
+
+
 # ---- load ----
 
 
