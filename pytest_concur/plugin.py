@@ -87,9 +87,10 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    if item.get_closest_marker(MARK) is None or "concur" not in getattr(item, "fixturenames", ()):
+    state = item.config.stash.get(_STATE, None)  # there is none until a marked test is collected
+    if state is None or item.get_closest_marker(MARK) is None or "concur" not in getattr(item, "fixturenames", ()):
         return None
-    return _state(item.config).run_protocol(item, nextitem)
+    return state.run_protocol(item, nextitem)
 
 
 @pytest.hookimpl(wrapper=True)

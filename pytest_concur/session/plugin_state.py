@@ -260,7 +260,9 @@ class PluginState:
 
     def update_baselines(self, session: pytest.Session) -> None:
         """``--concur-update-baselines``: store sessions of the measuring tests that passed."""
-        measured = self.measured
+        if self._measured is None:
+            return  # no marked test ran
+        measured = self._measured
         if measured.is_worker or measured.records_to is not None or measured.update is None:
             return
         nodeids = [name for name, each in self._results.items() if each["measures"] and each["verdict"] != "failed"]

@@ -1,0 +1,83 @@
+"""Run a WSGI application in a real server on loopback, and talk to it."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import urllib3
+
+HERE = Path(__file__).parent
+START_S = 20.0
+
+Kind = Literal["single-threaded", "threaded", "waitress"]
+"""gunicorn's ``sync`` worker, its ``gthread`` worker, waitress."""
+
+
+class Client:
+    """A real HTTP client with connections that are kept."""
+
+    def __init__(self, base: str) -> None:
+        self._base = base
+        self._pool = urllib3.PoolManager(maxsize=64, retries=False, timeout=30)
+
+    def get(self, path: str = "/") -> urllib3.BaseHTTPResponse:
+        return self._pool.request("GET", self._base + path)
+
+    def post(self, path: str, body: bytes) -> urllib3.BaseHTTPResponse:
+        return self._pool.request("POST", self._base + path, body=body)
+
+
+@contextmanager
+def serve(
+    application: str, *, kind: Kind, instances: int = 1, threads: int = 8, folder: Path = HERE
+) -> Iterator[Client]:
+    """Serve ``module:name`` of ``folder`` until the block ends.
+
+    Args:
+        application: The WSGI callable.
+        kind: The server.
+        instances: Processes that share the port: the load balancer of last resort, the system's own.
+        threads: Of each process, where the server has threads.
+        folder: Where the module is.
+    """
+    port = _free_port()
+    if kind == "waitress":
+        command = ["waitress", f"--listen=127.0.0.1:{port}", f"--threads={threads}", application]
+    else:
+        workers = ["-k", "sync"] if kind == "single-threaded" else ["-k", "gthread", "--threads", str(threads)]
+        command = ["gunicorn", *workers, "-w", str(instances), "-b", f"127.0.0.1:{port}", "--log-level", "error",
+                   "--worker-tmp-dir", "/dev/shm" if Path("/dev/shm").is_dir() else ".", application]  # fmt: skip
+    process = subprocess.Popen([sys.executable, "-m", *command], cwd=folder)
+    try:
+        _wait_for(port, process)
+        yield Client(f"http://127.0.0.1:{port}")
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + START_S
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise RuntimeError(f"the server ended with exit code {process.returncode}")
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise RuntimeError(f"the server did not listen on port {port} within {START_S:g} s")

@@ -1,0 +1,54 @@
+"""The services under load in real servers, with and without threads."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("urllib3", reason="real servers need the extra: pip install 'pytest-concur[examples]'")
+import serving
+
+FEW = pytest.mark.concurrency(schedules=5)
+
+
+@pytest.fixture(scope="module")
+def server(request):
+    """A server that is ready before the test begins: in a controlled run time is virtual, and waiting takes none."""
+    application, kind, instances = request.param
+    with serving.serve(f"services:{application}", kind=kind, instances=instances) as client:
+        yield client
+
+
+def with_server(*how):
+    return pytest.mark.parametrize("server", how, ids=_id, indirect=True)
+
+
+def _id(how):
+    application, kind, instances = how
+    return f"{application} {kind}" + (f" x{instances}" if instances > 1 else "")
+
+
+@FEW
+@with_server(
+    ("fan_out", "single-threaded", 1),
+    ("simple", "single-threaded", 1),
+    ("simple", "single-threaded", 4),
+    ("fan_out", "threaded", 1),
+    ("simple", "threaded", 1),
+    ("fan_out", "waitress", 1),
+    ("simple", "waitress", 1),
+)
+def test_a_service_under_load(concur, server):
+    def request():
+        answer = server.get()
+        assert answer.status == 200
+        assert answer.json() == {"status": "ok"}
+
+    concur.load(request, users=8, seconds=1.0)
+
+
+@FEW
+@with_server(("locked_api", "threaded", 1), ("plain_api", "threaded", 1))
+def test_an_api_under_load(concur, server):
+    assert server.get("/7").json() == {"value": "value 7"}
+    assert server.get("/missing").status == 500
+    concur.load(lambda: server.get("/7"), users=4, seconds=1.0)
