@@ -41,8 +41,8 @@ def answer(claim: Mapping[str, Any], test: Mapping[str, Any]) -> tuple[str, str]
     if says == "passes":
         seen = f"{test['explored']['schedules']} schedules, " + (", ".join(kinds) or "nothing found")
         return seen, "right" if not kinds else "wrong"
-    if says.startswith("finding:"):
-        return ", ".join(kinds) or "nothing found", "right" if says.removeprefix("finding:") in kinds else "wrong"
+    if says == "fails":
+        return ", ".join(kinds) or "nothing found", "right" if kinds else "wrong"
     (measured,) = test["measurements"]
     seen = measured["summary"].partition(": ")[2]
     if says == "report":
@@ -50,7 +50,7 @@ def answer(claim: Mapping[str, Any], test: Mapping[str, Any]) -> tuple[str, str]
     verdict = measured["verdict"]
     if verdict == "inconclusive":
         return seen, "open"
-    return seen, "right" if verdict == says else "wrong"
+    return seen, "right" if verdict in (("premature", "even") if says == "no gain" else (says,)) else "wrong"
 
 
 def render(tests: Mapping[str, Mapping[str, Any]]) -> str:

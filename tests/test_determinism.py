@@ -38,6 +38,8 @@ MANY = 50
 """Programs of one seed in the exhaustive run; three seeds draw nearly all of ``ALL_PROGRAMS`` at least once."""
 
 SCHEDULES = 60
+FEW_SCHEDULES = 20
+"""Schedules of a program in the everyday run."""
 
 UNHURRIED_S = 300
 """Longest search in one program: so long that the schedules end it."""
@@ -50,7 +52,7 @@ Report = Mapping[str, Any]  # Any: a JSON document
 
 def test_few_programs_run_alike_on_a_busy_machine(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """Four programs give the same report twice, the second time with every processor busy."""
-    assert differences_of_two_runs(FEW, 1, pytester, monkeypatch) == {}
+    assert differences_of_two_runs(FEW, 1, pytester, monkeypatch, schedules=FEW_SCHEDULES) == {}
 
 
 @pytest.mark.exhaustive
@@ -76,7 +78,12 @@ def test_first_difference_names_the_place() -> None:
 
 
 def differences_of_two_runs(
-    programs: Collection[str], seed: int, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+    programs: Collection[str],
+    seed: int,
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    schedules: int = SCHEDULES,
 ) -> dict[str, str]:
     """Run ``programs`` twice and return the first difference between their reports, by program.
 
@@ -88,10 +95,10 @@ def differences_of_two_runs(
         (pytester.path / file_name(program)).write_text(text, encoding="utf-8")
 
     monkeypatch.setenv("PYTHONHASHSEED", "1")
-    alone = reports(seed, pytester)
+    alone = reports(seed, pytester, schedules)
     monkeypatch.setenv("PYTHONHASHSEED", "2")
     with busy_processors():
-        crowded = reports(seed, pytester)
+        crowded = reports(seed, pytester, schedules)
 
     assert set(alone) == set(crowded) == {file_name(program) for program in programs}
     found = {
@@ -105,13 +112,13 @@ def file_name(program: str) -> str:
     return f"test_{program.replace('/', '_')}.py"
 
 
-def reports(seed: int, pytester: pytest.Pytester) -> dict[str, Report]:
+def reports(seed: int, pytester: pytest.Pytester, schedules: int) -> dict[str, Report]:
     """Run pytest on the project and return what the JSON report says, by name of test file."""
     pytester.runpytest_subprocess(
         "-p",
         "no:cacheprovider",
         f"--concur-seed={seed}",
-        f"--concur-schedules={SCHEDULES}",
+        f"--concur-schedules={schedules}",
         f"--concur-seconds={UNHURRIED_S}",
         "--concur-json=report.json",
         timeout=HANG_S,

@@ -82,6 +82,7 @@ def processes():
         yield pool
 
 
+@pytest.mark.concurrency(schedules=1)  # what processes do is outside control
 @pytest.mark.skipif(sys.platform == "win32", reason="processes are started in another way there")
 def test_heavy_computing_in_processes(concur, processes):
     compare(concur, batch.in_a_loop, partial(batch.pool_of_processes, processes), batch.blur, IMAGES)

@@ -28,8 +28,8 @@ CURVE_ROUNDS = 7
 COMPUTING, SAME_CORE = 0.7, 1.2
 """Cores kept busy from which code computes, and up to which factor more of them are the same one."""
 
-COSTLY = 1.3
-"""Processor time per operation, against sequential, from which it explains a loss."""
+COSTLY = 1.5
+"""Processor time per operation, against sequential, from which it explains a loss by itself."""
 
 LockWaits = tuple[float, tuple[Contention, ...], int]
 """Share of the threads' time spent waiting for locks, the locks that cost most, the number of threads."""
@@ -165,7 +165,7 @@ def explain(sequential: Arm, concurrent: Arm, waits: LockWaits | None, *, has_gi
     computes = sequential.busy > COMPUTING and concurrent.busy < SAME_CORE * sequential.busy
     if waits is not None and waits[1]:
         parts.append(f"{waits[1][0].share:.0%} of thread time is waiting for {waits[1][0].lock}")
-    elif has_gil and computes and concurrent.busy > COMPUTING:
+    elif has_gil and computes and concurrent.busy > COMPUTING and cost <= COSTLY:
         parts.append("GIL-bound: the threads compute in Python and take turns on one core")
     if cost > COSTLY:
         parts.append(f"each operation takes {cost:.1f}x the processor time")
