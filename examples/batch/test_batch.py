@@ -67,7 +67,7 @@ def test_a_pool_of_four_threads(concur, work):
     compare(concur, batch.in_a_loop, batch.pool_of_threads, work, ITEMS)
 
 
-IMAGES = [[[(x * y + n) & 255 for x in range(48)] for y in range(48)] for n in range(4)]
+IMAGES = [[[(x * y + n) & 255 for x in range(24)] for y in range(24)] for n in range(4)]
 
 
 @FEW
