@@ -77,10 +77,14 @@ class MeasuredSession:
         return int(text)
 
     @property
-    def records_to(self) -> str | None:
-        """The file to which this process, one of those that measure for a baseline, writes what it measures."""
-        given: str | None = self._config.getoption("concur_sessions_to", None)
-        return given
+    def is_recording(self) -> bool:
+        """Whether this process is one of those that measure for a baseline: nothing else is done, nothing judged."""
+        return self._config.getoption("concur_sessions_to", None) is not None
+
+    @property
+    def compares(self) -> bool:
+        """Whether measurements are compared with stored sessions."""
+        return self.update is None and not self.is_recording
 
     @property
     def is_worker(self) -> bool:
@@ -136,9 +140,9 @@ class MeasuredSession:
         """Append what was measured to the file of the process that asked for it."""
         from pytest_concur.measure.machine import environment
 
-        assert self.records_to is not None, "called in a process that measures for a baseline"
+        assert self.is_recording, "called in a process that measures for a baseline"
         key = environment().key
-        with open(self.records_to, "a", encoding="utf-8") as file:
+        with open(self._config.getoption("concur_sessions_to"), "a", encoding="utf-8") as file:
             for each in judged:
                 session = {"at": f"{date.today():%Y-%m-%d}", **each.measured.session}
                 entry = [nodeid, each.measured.result.name, each.spec, key, session]

@@ -35,9 +35,9 @@ class TestMeasuring:
         self._around = around
         self._seed = seed
         self._scope = scope
-        self._is_recording = around.records is not None
-        compares = options.baseline and around.compares and not self._is_recording
-        self._baselines = around.baselines() if compares else None
+        measured = around.measured
+        self._is_recording = measured.is_recording
+        self._baselines = measured.baselines() if options.baseline and measured.compares else None
         self._seconds = 0.0
         self._patience = Patience()
         self._place = 0

@@ -12,10 +12,11 @@ import pytest
 
 from pytest_concur.model.verdict import Finding, Kind, TestResult
 from pytest_concur.options import Resolved
-from pytest_concur.session.judging import RAISED, Judged, Suspect
+from pytest_concur.session.judging import RAISED, Suspect
+from pytest_concur.session.measured_session import MeasuredSession
 from pytest_concur.session.measuring import TestMeasuring
 from pytest_concur.session.patience import Patience
-from pytest_concur.session.runner import PASSING, SHARE_OF_TIMEOUT, Surroundings
+from pytest_concur.session.runner import PASSING, SHARE_OF_TIMEOUT
 
 MEASUREMENTS = 3
 """Times that something must look bad before it fails a test."""
@@ -37,7 +38,7 @@ class MeasuringPhase:
         self,
         nodeid: str,
         options: Resolved,
-        around: Surroundings,
+        shared: MeasuredSession,
         result: TestResult,
         measuring: TestMeasuring,
         run_body: Callable[[], None],
@@ -45,17 +46,17 @@ class MeasuringPhase:
     ) -> None:
         self._nodeid = nodeid
         self._options = options
-        self._around = around
+        self._shared = shared
         self._result = result
         self._measuring = measuring
         self._run_body = run_body
         self._seconds_left = seconds_left
         result.measures = True
 
-    def record(self, take: Callable[[str, Sequence[Judged]], None]) -> None:
-        """Measure once, for a baseline, and hand over what was measured."""
+    def record(self) -> None:
+        """Measure once, for a baseline."""
         self._measure_once()
-        take(self._nodeid, self._measuring.judged)
+        self._shared.record(self._nodeid, self._measuring.judged)
 
     def measure(self, explore: Callable[[], None]) -> None:
         """Measure; ``explore`` runs the body under control, for what comes behind the first measurement.
@@ -64,8 +65,7 @@ class MeasuringPhase:
             Postponed: the test has to be run again at the end of the session.
             ConcurrencyFailure: it fails.
         """
-        around = self._around
-        if not around.measures:
+        if not self._shared.measures:
             self._result.is_left_unmeasured = True
             return
         self._measure_once()
@@ -75,8 +75,8 @@ class MeasuringPhase:
         is_compared = any(each.measured.against.status in _COMPARED for each in self._measuring.judged)
         suspects = self._repeated(self._measuring.suspects)
         if is_compared:
-            around.note_compared(self._nodeid, bool(suspects))
-        if suspects and around.postpone(self._result):
+            self._shared.note_compared(self._nodeid, bool(suspects))
+        if suspects and self._shared.postpone(self._result):
             raise Postponed
         self._conclude(self._repeated(suspects))
 
@@ -88,7 +88,7 @@ class MeasuringPhase:
         """
         self._measure_once()
         suspects = self._measuring.suspects
-        if suspects and self._around.is_machine_event():
+        if suspects and self._shared.is_machine_event():
             self._result.unmeasured += [
                 f"{each.summary}; but many tests are slower at once: the machine changed, not your code"
                 for each in suspects

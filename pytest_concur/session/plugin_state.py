@@ -174,7 +174,6 @@ class PluginState:
             from pytest_concur.report.progress import Progress
             from pytest_concur.session.runner import Surroundings
 
-            measured = self.measured
             worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
             self._around = Surroundings(
                 hooks=Hooks(),
@@ -186,14 +185,7 @@ class PluginState:
                 remember=self._remember,
                 progress=Progress(self._config).show,
                 worker=int(worker) if worker.isdigit() else None,
-                baselines=measured.baselines,
-                measures=measured.measures,
-                records=measured.record if measured.records_to is not None else None,
-                compares=measured.update is None,
-                postpone=measured.postpone,
-                postponed=measured.postponed,
-                note_compared=measured.note_compared,
-                is_machine_event=measured.is_machine_event,
+                measured=self.measured,
             )
         return self._around
 
@@ -263,7 +255,7 @@ class PluginState:
         if self._measured is None:
             return  # no marked test ran
         measured = self._measured
-        if measured.is_worker or measured.records_to is not None or measured.update is None:
+        if measured.is_worker or measured.is_recording or measured.update is None:
             return
         nodeids = [name for name, each in self._results.items() if each["measures"] and each["verdict"] != "failed"]
         if nodeids and not measured.write_baselines(nodeids):

@@ -37,8 +37,7 @@ from pytest_concur.strategies.replay import Replay
 
 if TYPE_CHECKING:
     from pytest_concur.explore.warn import Suspicion
-    from pytest_concur.measure.baselines import Baselines
-    from pytest_concur.session.judging import Judged
+    from pytest_concur.session.measured_session import MeasuredSession
     from pytest_concur.session.measuring import TestMeasuring
     from pytest_concur.session.measuring_phase import MeasuringPhase
 
@@ -68,30 +67,9 @@ class Surroundings:
     remembered: Callable[[str], Sequence[str]]
     remember: Callable[[str, Sequence[str]], None]
     progress: Callable[[str, int, float, Budget], None]
-    baselines: Callable[[], Baselines]
+    measured: MeasuredSession
     worker: int | None = None
     """Number of this xdist worker; ``None`` if there is one process."""
-
-    measures: bool = True
-    """False on a worker beside others, unless asked for."""
-
-    records: Callable[[str, Sequence[Judged]], None] | None = None
-    """Takes what one session measured; then nothing else is done with a test, and nothing judged."""
-
-    compares: bool = True
-    """Whether measurements are compared with stored sessions."""
-
-    postpone: Callable[[TestResult], bool] = lambda result: False
-    """Asked to run a test again at the end of the session; false if that cannot be done."""
-
-    postponed: Callable[[str], TestResult | None] = lambda nodeid: None
-    """What is known of a test that was postponed, when its time has come."""
-
-    note_compared: Callable[[str, bool], None] = lambda nodeid, is_suspect: None
-    """Is told of each test that was compared with stored sessions."""
-
-    is_machine_event: Callable[[], bool] = lambda: False
-    """Whether so many tests are slower at once that it is the machine."""
 
 
 class TestRunner:
@@ -118,10 +96,10 @@ class TestRunner:
             BaseException: what the test raises: its failure, a skip.
         """
         self._refuse_foreign_token(token)
-        nodeid, around = self._item.nodeid, self._around
-        if around.records is not None:
-            self._phase().record(around.records)
-        elif (first := around.postponed(nodeid)) is not None:
+        measured = self._around.measured
+        if measured.is_recording:
+            self._phase().record()
+        elif (first := measured.postponed(self._item.nodeid)) is not None:
             self.result.explored, self.result.notes = first.explored, first.notes
             self.result.uncontrolled, self.result.is_step_limited = first.uncontrolled, first.is_step_limited
             self.result.findings += first.findings  # warnings: what failed was not postponed
@@ -322,7 +300,7 @@ class TestRunner:
         return MeasuringPhase(
             self._item.nodeid,
             self._options,
-            self._around,
+            self._around.measured,
             self.result,
             self.who_measures(),
             run_body,
