@@ -1,48 +1,68 @@
 """Run the examples and write who is right, row by row: ``python examples/judge.py [--out examples/RESULTS.md]``.
 
-What the article claims stands in ``claims.toml``; everything else in the table is measured, or found, by the run.
+What the article claims stands in ``claims.toml``; everything else in the tables is measured, or found, by the run. With
+matplotlib installed a picture is drawn beside them.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import platform
 import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 from pytest_concur.measure.machine import environment, processor_model
 
 HERE = Path(__file__).parent
+Test = Mapping[str, Any]
+
+FAN_OUT = "web/test_servers.py::test_a_service_under_load[fan_out threaded]"
+ONE = "web/test_servers.py::test_a_service_under_load[simple single-threaded]"
+FOUR = "web/test_servers.py::test_a_service_under_load[simple single-threaded x4]"
+FAN_OUT_COUNTS = "web/test_web.py::test_the_fan_out_service_counts_right"
+ONE_COUNTS = "web/test_web.py::test_the_simple_service_counts_right_in_a_single_threaded_server"
 
 
-def run_examples() -> dict[str, dict[str, Any]]:
-    """Run all tests below this folder; return the entries of the JSON report by test, from this folder on."""
+def run_examples() -> tuple[dict[str, Test], dict[str, bool]]:
+    """Run all tests below this folder; return what the JSON report says of marked ones, and which of all are green."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "report.json"
+        report, outcomes = Path(folder) / "report.json", Path(folder) / "outcomes.xml"
         subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", str(HERE), f"--concur-json={path}",
-             f"--rootdir={HERE}"],
+            [sys.executable, "-m", "pytest", "-q", str(HERE), f"--rootdir={HERE}", f"--concur-json={report}",
+             f"--junitxml={outcomes}"],
             check=True,
         )  # fmt: skip
-        document = json.loads(path.read_text(encoding="utf-8"))
-    return {test["nodeid"].removeprefix("examples/"): test for test in document["tests"]}
+        tests = json.loads(report.read_text(encoding="utf-8"))["tests"]
+        cases = ElementTree.parse(outcomes).getroot().iter("testcase")
+        green = {
+            f"{case.get('classname', '').removeprefix('examples.').replace('.', '/')}.py::{case.get('name')}": len(case)
+            == 0
+            for case in cases
+        }
+    return {test["nodeid"].removeprefix("examples/"): test for test in tests}, green
 
 
-def answer(claim: Mapping[str, Any], test: Mapping[str, Any]) -> tuple[str, str]:
+def answer(claim: Mapping[str, Any], tests: Mapping[str, Test], green: Mapping[str, bool]) -> tuple[str, str]:
     """Return what was seen, and whether the article is right about it."""
     says: str = claim["says"]
+    if says == "green":
+        passed = green.get(claim["test"])
+        return ("not run", "open") if passed is None else ("as claimed", "right") if passed else ("otherwise", "wrong")
+    test = tests.get(claim["test"])
+    if test is None:
+        return "not run", "open"
     kinds = [finding["kind"] for finding in test["findings"] if not finding["warning"]]
-    if says == "passes":
+    if says in ("passes", "fails"):
         seen = f"{test['explored']['schedules']} schedules, " + (", ".join(kinds) or "nothing found")
-        return seen, "right" if not kinds else "wrong"
-    if says == "fails":
-        return ", ".join(kinds) or "nothing found", "right" if kinds else "wrong"
+        return seen, "right" if bool(kinds) == (says == "fails") else "wrong"
     (measured,) = test["measurements"]
     seen = measured["summary"].partition(": ")[2]
     if says == "report":
@@ -53,24 +73,105 @@ def answer(claim: Mapping[str, Any], test: Mapping[str, Any]) -> tuple[str, str]
     return seen, "right" if verdict in (("premature", "even") if says == "no gain" else (says,)) else "wrong"
 
 
-def render(tests: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return the table as Markdown."""
-    claims = tomllib.loads((HERE / "claims.toml").read_text(encoding="utf-8"))["claim"]
-    lines = [
-        "# Who is right?",
-        "",
-        "The claims of *Most Go Services Don't Need to Be Concurrent*, put to Python. Written by",
-        f"`python examples/judge.py` on {environment().key}, {processor_model()}, CPython {platform.python_version()}.",
-        "",
-        "| row | system | the article says | seen here | the article is |",
-        "|---|---|---|---|---|",
+def render(tests: Mapping[str, Test], green: Mapping[str, bool], *, has_picture: bool) -> str:
+    """Return the tables as Markdown."""
+    claims = sorted(read_claims(), key=lambda claim: claim["row"])
+    rows = [[str(claim["row"]), claim["system"], claim["claim"], *answer(claim, tests, green)] for claim in claims]
+    return "\n".join(
+        [
+            "# Who is right?",
+            "",
+            "The claims of *Most Go Services Don't Need to Be Concurrent*, put to Python. Written by",
+            f"`python examples/judge.py` on {environment().key},",
+            f"{processor_model()}, CPython {platform.python_version()}.",
+            "",
+            *(["![speedups](results.svg)", ""] if has_picture else []),
+            *table(["row", "system", "the article says", "seen here", "the article is"], rows),
+            "",
+            "## Threads in every request, or single-threaded instances",
+            "",
+            "The last table of the article, measured: the fan-out service in a threaded server, against four",
+            "single-threaded instances of the simple one on one port; 8 users, 10 ms of waiting in each request.",
+            "",
+            *table(["", "threads in every request", "single-threaded instances"], final_table(tests)),
+            "",
+        ]
+    )
+
+
+def final_table(tests: Mapping[str, Test]) -> list[list[str]]:
+    """Return the rows of the article's last table."""
+    fan_out, one, four = (tests[name]["measurements"][0]["load"] for name in (FAN_OUT, ONE, FOUR))
+    explored = [tests[name]["explored"] for name in (FAN_OUT_COUNTS, ONE_COUNTS)]
+    return [
+        ["throughput", f"{fan_out['throughput']:.0f}/s", f"{four['throughput']:.0f}/s"],
+        *(
+            [name, *(_milliseconds(load["latency_seconds"][name]) for load in (fan_out, four))]
+            for name in ("p50", "p95", "p99")
+        ),
+        ["orders tried to trust two requests", *(_orders(each) for each in explored)],
+        [
+            "lines of code",
+            str(_lines("FanOutService", "ReadWriteLock")),
+            str(_lines("SimpleService")),
+        ],
+        ["four instances against one", "-", f"{four['throughput'] / one['throughput']:.1f}x the throughput"],
     ]
-    for claim in claims:
-        test = tests.get(claim["test"])
-        seen, verdict = ("not run", "open") if test is None else answer(claim, test)
-        cells = [str(claim["row"]), claim["system"], claim["claim"], seen, verdict]
-        lines.append("| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |")
-    return "\n".join(lines) + "\n"
+
+
+def table(head: list[str], rows: Iterable[list[str]]) -> list[str]:
+    return [
+        "| " + " | ".join(head) + " |",
+        "|" + "---|" * len(head),
+        *("| " + " | ".join(cell.replace("|", "/") for cell in row) + " |" for row in rows),
+    ]
+
+
+def draw(tests: Mapping[str, Test], path: Path) -> bool:
+    """Draw the speedups of all comparisons; false if matplotlib is not installed."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        return False
+    found = [
+        (f"{claim['row']}: {claim['system']}", measured["speedup"])
+        for claim in read_claims()
+        for measured in tests.get(claim["test"], {"measurements": []})["measurements"]
+        if measured["kind"] == "compare"
+    ]
+    figure = Figure(figsize=(11, 0.4 * len(found) + 1.2), layout="constrained")
+    axes = figure.subplots()
+    for place, (_, speedup) in enumerate(found):
+        colour = "tab:green" if speedup["low"] > 1 else "tab:red" if speedup["high"] < 1 else "tab:gray"
+        axes.plot([speedup["low"], speedup["high"]], [place, place], color=colour)
+        axes.plot([speedup["estimate"]], [place], "o", color=colour)
+    axes.axvline(1, color="black", linewidth=0.8)
+    axes.set_xscale("log")
+    axes.set_yticks(range(len(found)), [label for label, _ in found])
+    axes.invert_yaxis()
+    axes.set_xlabel("concurrent throughput ÷ sequential throughput")
+    figure.savefig(path)
+    return True
+
+
+def read_claims() -> list[dict[str, Any]]:
+    claims: list[dict[str, Any]] = tomllib.loads((HERE / "claims.toml").read_text(encoding="utf-8"))["claim"]
+    return claims
+
+
+def _orders(explored: Mapping[str, Any]) -> str:
+    return f"{explored['schedules']}" + (", all there are" if explored["complete"] else "")
+
+
+def _milliseconds(interval: Mapping[str, float] | None) -> str:
+    return "n/a" if interval is None else f"{1e3 * interval['estimate']:.1f} ms"
+
+
+def _lines(*classes: str) -> int:
+    """Count the lines of classes in ``web/services.py``."""
+    tree = ast.parse((HERE / "web" / "services.py").read_text(encoding="utf-8"))
+    found = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name in classes]
+    return sum((node.end_lineno or node.lineno) - node.lineno + 1 for node in found)
 
 
 def main() -> None:
@@ -78,7 +179,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=HERE / "RESULTS.md")
     given = parser.parse_args()
-    given.out.write_text(render(run_examples()), encoding="utf-8")
+    tests, green = run_examples()
+    has_picture = draw(tests, given.out.with_name("results.svg"))
+    given.out.write_text(render(tests, green, has_picture=has_picture), encoding="utf-8")
     print(f"{given.out} written")
 
 

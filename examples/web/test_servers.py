@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 pytest.importorskip("urllib3", reason="real servers need the extra: pip install 'pytest-concur[examples]'")
@@ -52,3 +54,27 @@ def test_an_api_under_load(concur, server):
     assert server.get("/7").json() == {"value": "value 7"}
     assert server.get("/missing").status == 500
     concur.load(lambda: server.get("/7"), users=4, seconds=1.0)
+
+
+@pytest.mark.concurrency(schedules=1)
+@with_server(("simple", "threaded", 1))
+def test_fetching_many_urls_at_once(concur, server):
+    paths = [f"/{number}" for number in range(8)]
+
+    def one_by_one():
+        return [server.get(path).status for path in paths]
+
+    def a_thread_for_each():
+        statuses = [0] * len(paths)
+
+        def fetch(place, path):
+            statuses[place] = server.get(path).status
+
+        threads = [threading.Thread(target=fetch, args=each) for each in enumerate(paths)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return statuses
+
+    concur.compare(sequential=one_by_one, concurrent=a_thread_for_each, operations=len(paths))

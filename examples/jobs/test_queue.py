@@ -1,0 +1,98 @@
+"""Requests become jobs in a queue outside the process, and no accepted job is lost, whatever goes away meanwhile."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("kombu", reason="the queue needs the extra: pip install 'pytest-concur[examples]'")
+import worker
+from broker import URL, Broker
+from front import Front
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def broker(tmp_path, monkeypatch):
+    (tmp_path / "results").mkdir()
+    made = Broker(tmp_path, name=f"jobs-{random.getrandbits(40):x}")
+    yield made
+    made.close()
+
+
+def send(front, number, work="square"):
+    return front.take(json.dumps({"work": work, "number": number}).encode())
+
+
+def work_off(broker, tmp_path):
+    return worker.run(broker, tmp_path / "results", until_idle_s=0.6)
+
+
+def results(tmp_path):
+    return {path.name: path.read_text() for path in (tmp_path / "results").iterdir()}
+
+
+def test_a_request_is_accepted_and_done_later(broker, tmp_path):
+    status, answer = send(Front(broker), 7)
+    assert status == "202 Accepted"
+    assert results(tmp_path) == {}
+
+    assert work_off(broker, tmp_path) == 1
+    assert results(tmp_path) == {answer["id"]: "49"}
+
+
+def test_a_failing_job_is_logged_and_the_worker_goes_on(broker, tmp_path, caplog):
+    front = Front(broker)
+    accepted = [send(front, n, work)[1]["id"] for n, work in [(1, "square"), (2, "fail"), (3, "square")]]
+
+    assert work_off(broker, tmp_path) == 3
+    assert results(tmp_path) == {accepted[0]: "1", accepted[2]: "9"}
+    assert "job failed, going on" in caplog.text
+
+
+def test_the_broker_goes_away_and_comes_back(broker, tmp_path, caplog):
+    if URL in __import__("os").environ:
+        pytest.skip("takes the folder away")
+    front = Front(broker)
+    first = send(front, 1)
+    (tmp_path / "waiting").rename(tmp_path / "away")
+
+    assert send(front, 2)[0] == "500 Internal Server Error"
+    assert worker.run(broker, tmp_path / "results", until_idle_s=0.2) == 0
+    assert "cannot receive" in caplog.text
+
+    (tmp_path / "away").rename(tmp_path / "waiting")
+    second = send(front, 3)
+    assert work_off(broker, tmp_path) == 2
+    assert results(tmp_path) == {first[1]["id"]: "1", second[1]["id"]: "9"}
+
+
+def test_no_accepted_job_is_lost_when_workers_are_killed(tmp_path, monkeypatch):
+    """Twelve jobs, a worker that is killed between receiving and acknowledging again and again."""
+    monkeypatch.delenv(URL, raising=False)  # with the folder: a broker of its own redelivers by itself
+    (tmp_path / "results").mkdir()
+    broker = Broker(tmp_path)
+    front = Front(broker)
+    accepted = [send(front, number)[1]["id"] for number in range(12)]
+
+    chance, kills = random.Random(3), 0
+    for _ in range(4):
+        process = subprocess.Popen([sys.executable, str(HERE / "worker.py"), str(tmp_path), "0.2"])
+        time.sleep(0.9 + 0.3 * chance.random())
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        kills += broker.recover()
+    work_off(broker, tmp_path)
+
+    assert kills > 0, "a job was on its way when its worker was killed"
+    assert sorted(results(tmp_path)) == sorted(accepted)
+    assert not list((tmp_path / "received").iterdir())
+    broker.close()

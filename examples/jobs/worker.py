@@ -1,0 +1,54 @@
+"""A single-threaded worker: consume for ever, log an error and go on. ``python worker.py FOLDER`` runs one."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from broker import Broker, BrokerGone
+
+LOG = logging.getLogger("worker")
+
+
+def process(job: dict[str, Any], results: Path) -> None:
+    """Do a job: its result is a file of its own, so that doing it twice does no harm."""
+    if job["work"] == "fail":
+        raise ValueError(f"job {job['id']} cannot be done")
+    (results / job["id"]).write_text(str(job["number"] ** 2))
+
+
+def run(broker: Broker, results: Path, *, until_idle_s: float = float("inf"), pause_s: float = 0.0) -> int:
+    """Process jobs until none has come for so long; return how many were taken.
+
+    Args:
+        broker: Where jobs come from.
+        results: Folder for results.
+        until_idle_s: End after so long without a job.
+        pause_s: Wait between receiving a job and processing it, for tests that kill the worker there.
+    """
+    taken, idle_since = 0, time.monotonic()
+    while time.monotonic() - idle_since < until_idle_s:
+        try:
+            delivery = broker.receive(timeout_s=0.2)
+        except BrokerGone as error:
+            LOG.error("cannot receive: %s", error)
+            time.sleep(0.05)
+            continue
+        if delivery is None:
+            continue
+        taken, idle_since = taken + 1, time.monotonic()
+        time.sleep(pause_s)
+        try:
+            process(delivery.job, results)
+        except Exception:
+            LOG.exception("job failed, going on")
+        delivery.acknowledge()
+    return taken
+
+
+if __name__ == "__main__":
+    here = Path(sys.argv[1])
+    run(Broker(here), here / "results", pause_s=float(sys.argv[2]) if len(sys.argv) > 2 else 0.0)
