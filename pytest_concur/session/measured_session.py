@@ -46,6 +46,9 @@ class MeasuredSession:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._baselines: Baselines | None = None
+        self.protocol_of: str | None = None
+        """The test whose reports this plugin holds back until it is known whether it has to run again."""
+
         self._postponed: dict[str, TestResult] = {}
         self._compared: dict[str, bool] = {}
         self.told: list[str] = []
@@ -117,7 +120,8 @@ class MeasuredSession:
     def postpone(self, result: TestResult) -> bool:
         """Run a test again at the end of the session; false if this process cannot."""
         is_debugging = bool(self._config.getoption("usepdb", False))  # would stop at the exception that postpones
-        if self.is_worker or is_debugging or result.nodeid in self._postponed:
+        is_ours = self.protocol_of == result.nodeid  # another plugin, one that runs failures again say, may have it
+        if self.is_worker or is_debugging or not is_ours or result.nodeid in self._postponed:
             return False
         self._postponed[result.nodeid] = result
         return True

@@ -145,9 +145,14 @@ class PluginState:
     def run_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
         """Run an item as pytest does, and say nothing of it yet if it has to be run again at the end of the session."""
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-        was_postponed = self.measured.postponed(item.nodeid) is not None
-        reports = runtestprotocol(item, nextitem=nextitem, log=False)
-        if self.measured.postponed(item.nodeid) is not None and not was_postponed:
+        measured = self.measured
+        was_postponed = measured.postponed(item.nodeid) is not None
+        measured.protocol_of = item.nodeid
+        try:
+            reports = runtestprotocol(item, nextitem=nextitem, log=False)
+        finally:
+            measured.protocol_of = None
+        if measured.postponed(item.nodeid) is not None and not was_postponed:
             item.session.items.append(item)
         else:
             for report in reports:

@@ -43,11 +43,13 @@ def test_many_suspects_are_the_machine(suspects, others, is_machine):
 
 
 def test_a_test_is_postponed_once():
-    """Not twice, and not where a debugger would stop at it."""
-    shared = session()
+    """Not twice, not where a debugger would stop at it, and not where another plugin reports it."""
     result = TestResult("test_a")
+    shared, debugged, foreign = session(), session(usepdb=True), session()
+    shared.protocol_of = debugged.protocol_of = "test_a"
 
     assert shared.postpone(result)
     assert shared.postponed("test_a") is result
     assert not shared.postpone(result)
-    assert not session(usepdb=True).postpone(result)
+    assert not debugged.postpone(result)
+    assert not foreign.postpone(result)
