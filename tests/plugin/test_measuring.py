@@ -56,6 +56,10 @@ PAYS = (
 )
 
 
+FETCH = PAYS.replace("\n        assert result.speedup.estimate > 1.1", "")
+"""The same without an opinion on the figures: a busy machine may change them."""
+
+
 def run(pytester, text, *args, **arguments):
     shown = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
     return run_project(pytester, module(text.replace("{arguments}", shown)), *QUICK, *args)
@@ -395,7 +399,7 @@ def test_the_handler_under_load_is_explored(pytester):
 
 def test_baselines_from_writing_to_regression(pytester, monkeypatch):
     """Written on request, by fresh processes; the same code is within, slowed code fails."""
-    wrote = run(pytester, PAYS, "--concur-update-baselines", "--concur-baseline-sessions=2")
+    wrote = run(pytester, FETCH, "--concur-update-baselines", "--concur-baseline-sessions=2")
     assert wrote.outcomes == {"passed": 1}, wrote.output
     assert "2 sessions of" in wrote.output
     stored = json.loads((pytester.path / BASELINE).read_text())
@@ -418,7 +422,7 @@ def test_baselines_from_writing_to_regression(pytester, monkeypatch):
 
 def test_an_ordinary_run_writes_nothing(pytester):
     """Baselines are changed on request only."""
-    run(pytester, PAYS)
+    run(pytester, FETCH)
 
     assert not (pytester.path / ".concur").exists()
 
@@ -432,7 +436,7 @@ def test_incomparable(pytester):
         "test_program.py::test_fetch", "fetch", spec, elsewhere, [{"speedup": [1, 2, 3]}], "append"
     )
 
-    found = run(pytester, PAYS)
+    found = run(pytester, FETCH)
     assert measurement(found)["baseline"]["status"] == "incomparable"
     assert "another number of cores" in found.output
     assert found.verdict == "passed"
@@ -445,7 +449,7 @@ def test_unreadable_baseline(pytester, old, new, said):
     path.parent.mkdir(parents=True)
     path.write_text('{"schema": 1, "tests": {}}'.replace(old, new))
 
-    result = run(pytester, PAYS)
+    result = run(pytester, FETCH)
     assert result.outcomes == {"failed": 1}
     assert said in result.output
     assert "--concur-update-baselines" in result.output
@@ -453,7 +457,7 @@ def test_unreadable_baseline(pytester, old, new, said):
 
 def test_baseline_false(pytester):
     """A test that wants no baseline is not compared, and says nothing of it."""
-    result = run(pytester, PAYS, baseline=False)
+    result = run(pytester, FETCH, baseline=False)
 
     assert result.verdict == "passed"
     assert "no baseline" not in result.output
@@ -483,7 +487,7 @@ def test_many_regressions_at_once_are_the_machine(pytester, monkeypatch):
 
 def test_wrong_update(pytester):
     """What is not append or replace is refused before anything runs."""
-    result = run(pytester, PAYS, "--concur-update-baselines=all")
+    result = run(pytester, FETCH, "--concur-update-baselines=all")
 
     assert result.exit == pytest.ExitCode.USAGE_ERROR
     assert "allowed: append, replace" in result.output
