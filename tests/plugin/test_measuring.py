@@ -22,16 +22,16 @@ BASELINE = ".concur/baselines/test_program.json"
 
 SLEEPERS = """
     EXTRA = float(os.environ.get("EXTRA", "0"))
-    ITEMS = list(range(8))
+    ITEMS = list(range(4))
 
 
     def fetch(item):
-        time.sleep(0.002)
+        time.sleep(0.010)
         return item * item
 
 
     def slowed(item):
-        time.sleep(0.002 * (1 + EXTRA))
+        time.sleep(0.010 * (1 + EXTRA))
         return item * item
 
 
@@ -86,7 +86,7 @@ def test_it_pays(pytester):
     assert found["verdict"] == "pays"
     assert found["name"] == "fetch"
     assert 1.3 < found["speedup"]["low"] < found["speedup"]["estimate"] < found["speedup"]["high"] < 5
-    assert found["sequential"]["throughput"] == pytest.approx(8 / 0.018, rel=0.6)
+    assert found["sequential"]["throughput"] == pytest.approx(4 / 0.041, rel=0.6)
     assert found["baseline"]["status"] == "none"
     assert "fetch: pays:" in result.output
     assert "no baseline for" in result.output
@@ -411,10 +411,10 @@ def test_baselines_from_writing_to_regression(pytester, monkeypatch):
     assert measurement(same)["baseline"]["status"] in ("within", "improved"), same.output
     assert same.verdict == "passed"
 
-    monkeypatch.setenv("EXTRA", "0.9")
+    monkeypatch.setenv("EXTRA", "3")
     slower = again(pytester)
     assert slower.verdict == "failed", slower.output
-    assert slower.kinds == ("throughput-regression",)
+    assert "throughput-regression" in slower.kinds
     assert measurement(slower)["baseline"]["status"] == "regressed"
     assert "the whole distribution shifted" in slower.output
     assert "3 of 3 measurements" in slower.output
@@ -431,7 +431,7 @@ def test_incomparable(pytester):
     """Sessions of another number of cores are not compared with: it says so and passes."""
     here = machine.environment().key
     elsewhere = f"{here.rpartition('/')[0]}/c32"
-    spec = Comparing(len, len, 8, (), None).spec
+    spec = Comparing(len, len, 4, (), None).spec
     baselines.Baselines(pytester.path / ".concur" / "baselines").write(
         "test_program.py::test_fetch", "fetch", spec, elsewhere, [{"speedup": [1, 2, 3]}], "append"
     )
@@ -477,7 +477,7 @@ def test_many_regressions_at_once_are_the_machine(pytester, monkeypatch):
     """
     )
     run(pytester, text, "--concur-update-baselines", "--concur-baseline-sessions=1")
-    monkeypatch.setenv("EXTRA", "0.9")
+    monkeypatch.setenv("EXTRA", "3")
     result = again(pytester)
 
     assert result.outcomes["passed"] == 4, result.output
