@@ -125,14 +125,14 @@ class MeasuringPhase:
     def _conclude(self, suspects: Sequence[Suspect]) -> None:
         """Take what was measured last into the result; fail with the first suspect."""
         result = self._result
+        for suspect in suspects:
+            self._note(suspect, is_warning=False)
         for each in self._measuring.judged:
             result.measured.append(each.measured)
             if each.inconclusive:
                 result.unmeasured.append(each.inconclusive)
             if each.warning is not None:
                 self._note(each.warning, is_warning=True)
-        for suspect in suspects:
-            self._note(suspect, is_warning=False)
         if suspects:
             raise RAISED[suspects[0].kind](suspects[0].summary)
 

@@ -231,8 +231,8 @@ class PluginState:
             return
         del item.stash[_RESULT]
         report.concur = as_dict(result)  # type: ignore[attr-defined]
-        if report.failed and result.findings and not result.findings[0].is_warning and result.findings[0].report:
-            finding = result.findings[0]
+        finding = next((each for each in result.findings if not each.is_warning), None)
+        if report.failed and finding is not None and finding.report:
             if finding.kind in ("assertion", "exception", "sequential-failure"):
                 report.sections.append(("concurrency", finding.report))
             else:
