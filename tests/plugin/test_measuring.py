@@ -22,7 +22,7 @@ BASELINE = ".concur/baselines/test_program.json"
 
 SLEEPERS = """
     EXTRA = float(os.environ.get("EXTRA", "0"))
-    ITEMS = list(range(4))
+    ITEMS = list(range(8))
 
 
     def fetch(item):
@@ -40,7 +40,7 @@ SLEEPERS = """
 
 
     def at_once():
-        with ThreadPoolExecutor(4) as pool:
+        with ThreadPoolExecutor(8) as pool:
             return list(pool.map(slowed, ITEMS))
 """
 
@@ -85,8 +85,8 @@ def test_it_pays(pytester):
     assert result.verdict == "passed", result.output
     assert found["verdict"] == "pays"
     assert found["name"] == "fetch"
-    assert 1.3 < found["speedup"]["low"] < found["speedup"]["estimate"] < found["speedup"]["high"] < 5
-    assert found["sequential"]["throughput"] == pytest.approx(4 / 0.041, rel=0.6)
+    assert 1.3 < found["speedup"]["low"] < found["speedup"]["estimate"] < found["speedup"]["high"] < 9
+    assert found["sequential"]["throughput"] == pytest.approx(8 / 0.081, rel=0.6)
     assert found["baseline"]["status"] == "none"
     assert "fetch: pays:" in result.output
     assert "no baseline for" in result.output
@@ -431,7 +431,7 @@ def test_incomparable(pytester):
     """Sessions of another number of cores are not compared with: it says so and passes."""
     here = machine.environment().key
     elsewhere = f"{here.rpartition('/')[0]}/c32"
-    spec = Comparing(len, len, 4, (), None).spec
+    spec = Comparing(len, len, 8, (), None).spec
     baselines.Baselines(pytester.path / ".concur" / "baselines").write(
         "test_program.py::test_fetch", "fetch", spec, elsewhere, [{"speedup": [1, 2, 3]}], "append"
     )
