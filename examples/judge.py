@@ -99,6 +99,20 @@ def render(tests: Mapping[str, Test], green: Mapping[str, bool], *, has_picture:
     )
 
 
+def disagreements(committed: str, now: str) -> str | None:
+    """Return the rows that are right in one table and wrong in the other; ``None`` if there are none."""
+
+    def verdicts(text: str) -> dict[str, str]:
+        rows = (line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| "))
+        return {f"row {row[0]}: {row[1]}: {row[2]}": row[-1] for row in rows if row[-1] in ("right", "wrong")}
+
+    before, after = verdicts(committed), verdicts(now)
+    other = [
+        f"{row}: was {before[row]}, is {after[row]}" for row in before if after.get(row, before[row]) != before[row]
+    ]
+    return "\n".join(other) or None
+
+
 def final_table(tests: Mapping[str, Test]) -> list[list[str]]:
     """Return the rows of the article's last table."""
     fan_out, one, four = (tests[name]["measurements"][0]["load"] for name in (FAN_OUT, ONE, FOUR))
@@ -178,8 +192,11 @@ def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=HERE / "RESULTS.md")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if another answer comes out")
     given = parser.parse_args()
     tests, green = run_examples()
+    if given.check:
+        sys.exit(disagreements(given.out.read_text(encoding="utf-8"), render(tests, green, has_picture=False)))
     has_picture = draw(tests, given.out.with_name("results.svg"))
     given.out.write_text(render(tests, green, has_picture=has_picture), encoding="utf-8")
     print(f"{given.out} written")

@@ -44,8 +44,8 @@ class Broker:
         """``folder``: where messages lie if no other broker is named; it must exist."""
         self._waiting, self._received = folder / "waiting", folder / "received"
         url = os.environ.get(URL, "filesystem://")
-        self._keeps_files = url.startswith("filesystem")
-        if self._keeps_files:
+        self.keeps_files = url.startswith("filesystem")
+        if self.keeps_files:
             for each in (self._waiting, self._received):
                 each.mkdir(exist_ok=True)
         self._connection = kombu.Connection(
@@ -57,11 +57,12 @@ class Broker:
                 "processed_folder": str(self._received),
                 "control_folder": str(folder / "control"),
             }
-            if self._keeps_files
+            if self.keeps_files
             else {"visibility_timeout": 2},
             connect_timeout=2,
         )
-        self._name = name
+        self.name = name
+        self._receiving: Any = None
 
     def publish(self, job: dict[str, Any]) -> None:
         """Hand a job over; it is the broker's when this returns.
@@ -69,10 +70,10 @@ class Broker:
         Raises:
             BrokerGone: it did not take it.
         """
-        if self._keeps_files and not self._waiting.is_dir():
+        if self.keeps_files and not self._waiting.is_dir():
             raise BrokerGone(f"{self._waiting} is gone")
         try:
-            with self._connection.SimpleQueue(self._name) as waiting:
+            with self._connection.SimpleQueue(self.name) as waiting:
                 waiting.put(job)
         except (OperationalError, OSError) as error:
             raise BrokerGone(str(error)) from error
@@ -83,28 +84,30 @@ class Broker:
         Raises:
             BrokerGone: the broker cannot be reached.
         """
-        if self._keeps_files and not self._waiting.is_dir():
+        if self.keeps_files and not self._waiting.is_dir():
             raise BrokerGone(f"{self._waiting} is gone")
         try:
-            waiting = self._connection.SimpleQueue(self._name)
-            message = waiting.get(timeout=timeout_s)
+            if self._receiving is None:
+                self._receiving = self._connection.SimpleQueue(self.name)
+                self._receiving.consumer.qos(prefetch_count=1)  # others may have the next one
+            message = self._receiving.get(timeout=timeout_s)
         except queue.Empty:
             return None
         except (OperationalError, OSError) as error:
+            self._receiving = None
             raise BrokerGone(str(error)) from error
         job = message.payload
 
         def acknowledge() -> None:
             message.ack()
-            waiting.close()
-            if self._keeps_files:
+            if self.keeps_files:
                 self._forget(job["id"])
 
         return Delivery(job, acknowledge)
 
     def recover(self) -> int:
         """Put back what was received and never acknowledged; return how many. Only while no worker runs."""
-        if not self._keeps_files:
+        if not self.keeps_files:
             return 0  # the broker does that
         left = list(self._received.iterdir())
         for path in left:

@@ -1,4 +1,7 @@
-"""A single-threaded worker: consume for ever, log an error and go on. ``python worker.py FOLDER`` runs one."""
+"""A single-threaded worker: consume for ever, log an error and go on.
+
+``python worker.py FOLDER QUEUE PAUSE`` runs one.
+"""
 
 from __future__ import annotations
 
@@ -50,5 +53,5 @@ def run(broker: Broker, results: Path, *, until_idle_s: float = float("inf"), pa
 
 
 if __name__ == "__main__":
-    here = Path(sys.argv[1])
-    run(Broker(here), here / "results", pause_s=float(sys.argv[2]) if len(sys.argv) > 2 else 0.0)
+    here, name, pause_s = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
+    run(Broker(here, name), here / "results", pause_s=pause_s)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -43,10 +45,21 @@ def serve(
     Args:
         application: The WSGI callable.
         kind: The server.
-        instances: Processes that share the port: the load balancer of last resort, the system's own.
+        instances: So many processes behind nginx if that is installed; else processes that share the port.
         threads: Of each process, where the server has threads.
         folder: Where the module is.
     """
+    with ExitStack() as stack:
+        if instances > 1 and shutil.which("nginx") is not None and kind != "waitress":
+            ports = [stack.enter_context(_server(application, kind, 1, threads, folder)) for _ in range(instances)]
+            port = stack.enter_context(_balancer(ports))
+        else:
+            port = stack.enter_context(_server(application, kind, instances, threads, folder))
+        yield Client(f"http://127.0.0.1:{port}")
+
+
+@contextmanager
+def _server(application: str, kind: Kind, instances: int, threads: int, folder: Path) -> Iterator[int]:
     port = _free_port()
     if kind == "waitress":
         command = ["waitress", f"--listen=127.0.0.1:{port}", f"--threads={threads}", application]
@@ -54,10 +67,49 @@ def serve(
         workers = ["-k", "sync"] if kind == "single-threaded" else ["-k", "gthread", "--threads", str(threads)]
         command = ["gunicorn", *workers, "-w", str(instances), "-b", f"127.0.0.1:{port}", "--log-level", "error",
                    "--worker-tmp-dir", "/dev/shm" if Path("/dev/shm").is_dir() else ".", application]  # fmt: skip
-    process = subprocess.Popen([sys.executable, "-m", *command], cwd=folder)
+    with _process([sys.executable, "-m", *command], folder, port):
+        yield port
+
+
+NGINX = """
+daemon off;
+pid {folder}/pid;
+error_log stderr error;
+events {{}}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    upstream instances {{ least_conn; {servers} }}
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{ proxy_pass http://instances; proxy_http_version 1.1; }}
+    }}
+}}
+"""
+
+
+@contextmanager
+def _balancer(ports: Sequence[int]) -> Iterator[int]:
+    """Run nginx in front of servers on these ports."""
+    port = _free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        servers = " ".join(f"server 127.0.0.1:{each};" for each in ports)
+        (Path(folder) / "nginx.conf").write_text(NGINX.format(folder=folder, servers=servers, port=port))
+        with _process(["nginx", "-p", folder, "-c", f"{folder}/nginx.conf"], Path(folder), port):
+            yield port
+
+
+@contextmanager
+def _process(command: Sequence[str], folder: Path, port: int) -> Iterator[None]:
+    """Run a server until the block ends; it begins when the port answers."""
+    process = subprocess.Popen(command, cwd=folder)
     try:
         _wait_for(port, process)
-        yield Client(f"http://127.0.0.1:{port}")
+        yield
     finally:
         process.terminate()
         process.wait()
