@@ -200,7 +200,11 @@ class TestRunner:
         kinds = {kind for kind, level in levels.items() if level != "ignore"}
         if failure == "deadlock":
             kinds.discard("lock-order")  # it is what was found
-        if not kinds or self.result.uncontrolled:
+        if not kinds:
+            return
+        if self.result.uncontrolled:
+            if "error" in levels.values():
+                self.result.notes.append("data races and lock orders were not looked for: part was outside control")
             return
         if self._seconds_left() < LEAST_SECONDS:
             self.result.notes.append("data races and lock orders were not looked for: the test's time-out is near")

@@ -75,7 +75,7 @@ def test_blocking_socket_lets_others_run_and_is_reported(pytester):
         """
         import socket
 
-        @pytest.mark.concurrency(schedules=10)
+        @pytest.mark.concurrency(schedules=10, data_races="error")
         def test_program(concur):
             here, there = socket.socketpair()
 
@@ -92,10 +92,12 @@ def test_blocking_socket_lets_others_run_and_is_reported(pytester):
         """
     )
 
-    test = run_project(pytester, text).test("test_program")
+    result = run_project(pytester, text)
+    test = result.test("test_program")
 
     assert (test.verdict, test.findings) == ("inconclusive", ())
     assert "here.recv" in str(test.uncontrolled)
+    assert "data races and lock orders were not looked for: part was outside control" in result.output
 
 
 def test_a_task_written_in_c_that_blocks_lets_others_run(pytester):
