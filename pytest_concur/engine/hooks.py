@@ -12,10 +12,11 @@ import sys
 import threading
 import time
 import types
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from pytest_concur.engine.alike import OrderedSet, function_name, thread_name
 from pytest_concur.engine.announced import AnnouncedLock, AnnouncedQueue, stack_from
 from pytest_concur.engine.blocking import (
     HANDLE,
@@ -333,7 +334,7 @@ class Hooks:
         thread = getattr(function, "__self__", None)
         is_thread = isinstance(thread, threading.Thread)
         body = _call(function, args, kwargs) if is_thread else self._raw_body(function, args, kwargs)
-        name = thread_name(thread) if isinstance(thread, threading.Thread) else _function_name(function)
+        name = thread_name(thread) if isinstance(thread, threading.Thread) else function_name(function)
         task = execution.spawn(name, body, daemon=not is_thread or bool(getattr(thread, "daemon", False)))
         task.thread = thread
         if is_thread:
@@ -347,7 +348,7 @@ class Hooks:
         if execution is None:
             return _start_joinable_thread(function, handle=handle, daemon=daemon)
         thread = getattr(function, "__self__", None)
-        name = thread_name(thread) if isinstance(thread, threading.Thread) else _function_name(function)
+        name = thread_name(thread) if isinstance(thread, threading.Thread) else function_name(function)
         task = execution.spawn(name, function, daemon=daemon, handle=handle)
         task.thread, task.sentinel = thread, handle
         if isinstance(thread, threading.Thread):
@@ -433,38 +434,6 @@ class Hooks:
                     self._is_observing = False
 
         return observe
-
-
-class OrderedSet(set[Any]):
-    """A set that is walked in the order of insertion: one of the orders a set may have, and the same in every run."""
-
-    def __init__(self, items: Iterable[Any] = ()) -> None:
-        self._order = dict.fromkeys(items)
-        super().__init__(self._order)
-
-    def __iter__(self) -> Iterator[Any]:
-        return (item for item in list(self._order) if item in self)
-
-    def __sub__(self, other: Set[Any]) -> OrderedSet:
-        return OrderedSet(item for item in self if item not in other)
-
-    def add(self, item: Any) -> None:
-        self._order[item] = None
-        super().add(item)
-
-
-def thread_name(thread: threading.Thread) -> str:
-    """Return a name that is the same in every run: the one the user gave, or the target's."""
-    name = thread.name
-    if not name.startswith(("Thread-", "Dummy-")):
-        return name
-    target = getattr(thread, "_target", None)
-    return _function_name(target) if target is not None else type(thread).__name__
-
-
-def _function_name(function: Any) -> str:
-    name = getattr(function, "__name__", None) or getattr(getattr(function, "func", None), "__name__", None)
-    return "thread" if name in (None, "<lambda>") else str(name)
 
 
 def _call(function: Any, args: Any, kwargs: Any) -> Callable[[], Any]:

@@ -21,7 +21,7 @@ from pytest_concur.explore import search, sequential
 from pytest_concur.explore.focus import MOST_UNITS, focus
 from pytest_concur.explore.search import Budget, Found
 from pytest_concur.explore.sequential import Reference
-from pytest_concur.explore.trial import Laboratory, Outcomes, Settings, Trial, own_beginnings
+from pytest_concur.explore.trial import Laboratory, Outcomes, Settings, own_beginnings
 from pytest_concur.fixture import Concur
 from pytest_concur.instrument.cache import CodeCache
 from pytest_concur.instrument.interpreter import VERSION
@@ -32,6 +32,7 @@ from pytest_concur.model.verdict import Explored, Finding, Kind, TestResult, Unc
 from pytest_concur.options import Resolved
 from pytest_concur.session.fresh_fixtures import FreshFixtures
 from pytest_concur.session.process import note_unraisable, one_processor, quiet_collector
+from pytest_concur.session.replay_token import divergence, problem_of
 from pytest_concur.strategies import make_strategies
 from pytest_concur.strategies.replay import Replay
 
@@ -269,7 +270,7 @@ class TestRunner:
         failure, trial = search.replay(
             lab, reference, token.schedule, sleeps_through=token.is_sequential, is_focused=token.is_focused
         )
-        problem = self._divergence(token, trial)
+        problem = divergence(token, trial)
         if problem is None and failure is None:
             problem = "the schedule was followed to its end and nothing failed: the failure is gone"
         if problem is not None or failure is None:
@@ -389,20 +390,6 @@ class TestRunner:
             tuple(digest(site, 16) for site in sites),
         ).encode()
 
-    def _divergence(self, token: Token, trial: Trial) -> str | None:
-        """Say where a replay left its schedule, if it did."""
-        sites = [digest(site, 16) for site in trial.record.sites]
-        for step, (expected, site) in enumerate(zip(token.sites, sites, strict=False), 1):
-            if expected != site:
-                return f"first at switch {step}: it now comes at {trial.record.sites[step - 1]}, which is another place"
-        if token.schedule.segments != tuple(trial.record.segments):
-            pairs = zip(token.schedule.segments, trial.record.segments, strict=False)
-            steps = min(len(token.schedule.segments), len(trial.record.segments))
-            step = next((i for i, (old, new) in enumerate(pairs, 1) if old != new), steps + 1)
-            names = ", ".join(f"task {s.task}" for s in trial.record.segments[step - 1 : step]) or "nobody"
-            return f"first at step {step}, where {names} ran in another way than recorded"
-        return None
-
     # ---- what the runs need ----
 
     def _call(self, arguments: dict[str, Any]) -> Any:
@@ -466,35 +453,11 @@ class TestRunner:
         """Say what is wrong with a token before anything runs."""
         if text is None:
             return
-        problem = self._token_problem(text)
+        problem = problem_of(text, self._item.nodeid, self._options)
         if problem is not None:
             summary = f"{self._item.nodeid}: --concur-replay: {problem}"
             self.result.findings.append(Finding("uncontrolled", summary, 0, text, 0, None))
             raise ReplayDiverged(summary)
-
-    def _token_problem(self, text: str) -> str | None:
-        try:
-            token = decode(text)
-        except TokenError as error:
-            remedy = "copy the whole token from the last line of the failure report"
-            return f"{text!r} is no replay token: {error}\n  {remedy}"
-        if token.test != digest(self._item.nodeid):
-            return (
-                "the token is of another test: diverged before the first step\n"
-                "  give the node id that stands in the report's last line"
-            )
-        if token.python != VERSION:
-            made, here = (".".join(map(str, version)) for version in (token.python, VERSION))
-            return (
-                f"diverged before the first step: the token was made on CPython {made}, this is {here}\n"
-                f"  schedules count bytecode, so run it on {made}"
-            )
-        if token.granularity != self._options.granularity or token.timeouts != self._options.timeouts:
-            return (
-                "diverged before the first step: the token was made with "
-                f"granularity={token.granularity!r}, timeouts={token.timeouts!r}\n  run it with the same"
-            )
-        return None
 
 
 def _item_timeout(item: pytest.Function) -> float | None:
