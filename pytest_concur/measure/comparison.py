@@ -109,7 +109,7 @@ def compare(
         cores=Interval(quantile(cores, 0.5), cores[0], cores[-1]),
         explanation="" if verdict == "pays" else explain(slow, fast, waits, has_gil=machine.is_gil_enabled()),
         contention=waits[1] if waits is not None else (),
-        lock_wait=waits[0] if waits is not None else None,
+        lock_wait=waits[0] if waits is not None and waits[2] else None,
         curve=curve,
         scalability=law,
         results=results,

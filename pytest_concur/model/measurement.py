@@ -122,7 +122,7 @@ class Comparison:
 
     contention: tuple[Contention, ...] = ()
     lock_wait: float | None = None
-    """Share of thread time spent waiting for locks; ``None`` if it was not looked at."""
+    """Share of the time of threads started by the call spent waiting for locks; ``None`` if none or not looked at."""
 
     curve: tuple[Level, ...] = ()
     scalability: Scalability | None = None
