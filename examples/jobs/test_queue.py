@@ -76,9 +76,9 @@ def test_the_broker_goes_away_and_comes_back(broker, tmp_path, caplog):
 
 
 def test_no_accepted_job_is_lost_when_workers_are_killed(broker, tmp_path):
-    """Twelve jobs, a worker that is killed between receiving and acknowledging again and again."""
+    """Forty jobs, a worker that is killed between receiving and acknowledging again and again."""
     front = Front(broker)
-    accepted = [send(front, number)[1]["id"] for number in range(12)]
+    accepted = [send(front, number)[1]["id"] for number in range(40)]
 
     chance, put_back = random.Random(3), 0
     for _ in range(4):
