@@ -24,6 +24,9 @@ from pytest_concur.measure.machine import environment, processor_model
 HERE = Path(__file__).parent
 Test = Mapping[str, Any]
 
+CLEAR = 1.25
+"""Factor from which one side is clearly faster: machines differ by less."""
+
 FAN_OUT = "web/test_servers.py::test_a_service_under_load[fan_out threaded]"
 ONE = "web/test_servers.py::test_a_service_under_load[simple single-threaded]"
 FOUR = "web/test_servers.py::test_a_service_under_load[simple single-threaded x4]"
@@ -67,10 +70,17 @@ def answer(claim: Mapping[str, Any], tests: Mapping[str, Test], green: Mapping[s
     seen = measured["summary"].partition(": ")[2]
     if says == "report":
         return seen, "measured"
-    verdict = measured["verdict"]
-    if verdict == "inconclusive":
-        return seen, "open"
-    return seen, "right" if verdict in (("premature", "even") if says == "no gain" else (says,)) else "wrong"
+    return seen, verdict_on(says, measured["speedup"])
+
+
+def verdict_on(says: str, speedup: Mapping[str, float]) -> str:
+    """Say whether a claim about speed is right; what is about even proves neither a gain nor a loss."""
+    low, estimate, high = speedup["low"], speedup["estimate"], speedup["high"] or float("inf")
+    if says == "premature":
+        return "right" if high < 1 / CLEAR else "wrong" if estimate > 1 / CLEAR else "open"
+    if says == "pays":
+        return "right" if low > CLEAR else "wrong" if estimate < CLEAR else "open"
+    return "right" if high < CLEAR else "wrong" if low > CLEAR else "open"  # no gain
 
 
 def render(tests: Mapping[str, Test], green: Mapping[str, bool], *, has_picture: bool) -> str:

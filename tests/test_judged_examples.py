@@ -32,11 +32,11 @@ def test_what_is_committed_answers_every_claim():
     assert not [row for row in rows if "not run" in row]
 
 
-def marked(*kinds, verdict=None, summary="x: pays: 2x"):
+def marked(*kinds):
     return {
         "findings": [{"kind": kind, "warning": False} for kind in kinds],
         "explored": {"schedules": 3},
-        "measurements": [{"verdict": verdict, "summary": summary}] if verdict else [],
+        "measurements": [],
     }
 
 
@@ -47,16 +47,31 @@ def marked(*kinds, verdict=None, summary="x: pays: 2x"):
         ("passes", marked("deadlock"), "wrong"),
         ("fails", marked("deadlock"), "right"),
         ("fails", marked(), "wrong"),
-        ("pays", marked(verdict="pays"), "right"),
-        ("pays", marked(verdict="premature"), "wrong"),
-        ("premature", marked(verdict="even"), "wrong"),
-        ("no gain", marked(verdict="even"), "right"),
-        ("pays", marked(verdict="inconclusive"), "open"),
     ],
 )
 def test_answers(says, test, expected):
-    """Right, wrong, or open where it is inconclusive."""
+    """What was found decides."""
     assert judge.answer({"test": "t", "says": says}, {"t": test}, {})[1] == expected
+
+
+@pytest.mark.parametrize(
+    ("says", "low", "estimate", "high", "expected"),
+    [
+        ("premature", 0.4, 0.5, 0.6, "right"),
+        ("premature", 0.7, 0.79, 0.9, "open"),
+        ("premature", 0.8, 0.85, 0.9, "wrong"),
+        ("premature", 1.1, 1.2, 1.3, "wrong"),
+        ("pays", 2.0, 3.0, 4.0, "right"),
+        ("pays", 1.2, 1.3, 1.4, "open"),
+        ("pays", 1.0, 1.1, 1.2, "wrong"),
+        ("no gain", 0.9, 1.0, 1.1, "right"),
+        ("no gain", 1.2, 1.3, 1.4, "open"),
+        ("no gain", 2.0, 3.0, None, "wrong"),
+    ],
+)
+def test_claims_about_speed(says, low, estimate, high, expected):
+    """Right or wrong beyond a quarter, whatever side of even a machine falls on."""
+    assert judge.verdict_on(says, {"low": low, "estimate": estimate, "high": high}) == expected
 
 
 def test_disagreements():
