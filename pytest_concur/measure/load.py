@@ -161,8 +161,8 @@ def _drive(work: Callable[[_Notes, float, threading.Event], None], threads: int)
     begin = 0.0
 
     def body(mine: _Notes) -> None:
-        gate.wait()
         try:
+            gate.wait()
             work(mine, begin, failed)
         except BaseException as error:
             errors.append(error)
@@ -171,12 +171,17 @@ def _drive(work: Callable[[_Notes, float, threading.Event], None], threads: int)
     running = [
         threading.Thread(target=body, args=(mine,), name=f"load {i + 1}", daemon=True) for i, mine in enumerate(notes)
     ]
-    for thread in running:
-        thread.start()
-    begin = perf_counter() + 0.001
-    gate.wait()
-    for thread in running:
-        thread.join()
+    try:
+        for thread in running:
+            thread.start()
+        begin = perf_counter() + 0.001
+        gate.wait()
+        for thread in running:
+            thread.join()
+    except BaseException:  # interrupted: the load must not go on behind the tests that follow
+        failed.set()
+        gate.abort()
+        raise
     if errors:
         raise errors[0]
     calls = sorted(call for mine in notes for call in zip(mine.starts, mine.latencies, mine.services, strict=True))

@@ -116,7 +116,7 @@ class MeasuringPhase:
                 self._run_body()
             except PASSING:
                 raise
-            except Exception as error:
+            except (Exception, pytest.fail.Exception) as error:  # the latter is no Exception
                 kind: Kind = "assertion" if isinstance(error, AssertionError | pytest.fail.Exception) else "exception"
                 summary = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}".rstrip(": ")
                 self._result.findings.append(Finding(kind, f"while measuring, {summary}", 0, "", 0, None))

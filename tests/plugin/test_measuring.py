@@ -346,6 +346,20 @@ def test_an_assertion_on_figures_is_a_finding(pytester):
     assert "> 100" in result.output
 
 
+def test_pytest_fail_while_measuring_is_a_finding(pytester):
+    """``pytest.fail`` is no ``Exception``; the report has it all the same."""
+    text = """
+        @pytest.mark.concurrency
+        def test_program(concur):
+            concur.load(lambda: None, users=1, seconds=0.05)
+            pytest.fail("too slow")
+    """
+    result = run(pytester, text)
+
+    assert result.verdict == "failed"
+    assert result.kinds == ("assertion",)
+
+
 # ---- load ----
 
 

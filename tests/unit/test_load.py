@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from random import Random
@@ -90,6 +91,27 @@ def test_errors_end_the_load(how):
         loop(handle, seconds=30, **how)
     assert time.perf_counter() - begin < 5
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("load ")]
+
+
+@pytest.mark.parametrize("how", [{"users": 2}, {"rate": 200}])
+def test_an_interrupted_load_ends(how):
+    """Ctrl-C, or a time-out, in the thread that waits: no thread goes on calling."""
+    loop = closed_loop if "users" in how else open_loop
+
+    def interrupt(number, frame):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            loop(lambda: time.sleep(0.001), seconds=30, **how)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    for thread in threading.enumerate():
+        if thread.name.startswith("load "):
+            thread.join(5)
+            assert not thread.is_alive()
 
 
 LEVELS = (1, 2, 3, 4, 6, 8, 12, 16)
