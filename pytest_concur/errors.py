@@ -15,6 +15,10 @@ class BaselineError(ConcurrencyUsageError):
     """A file of stored measurements cannot be read or written; the text says how to get out of it."""
 
 
+class InternalError(Exception):
+    """pytest-concur itself went wrong, which says nothing of the test; the cause is chained to it."""
+
+
 class ConcurrencyFailure(AssertionError):
     """A finding that has no exception of its own in the test: a deadlock, a livelock, a leak, a strange outcome."""
 

@@ -254,7 +254,10 @@ class Execution:
 
     def choose(self, count: int) -> int:
         """Let the scheduler pick one of ``count`` options."""
-        answer = self._scheduler.choose(count)
+        try:
+            answer = self._scheduler.choose(count)
+        except Exception as error:
+            answer = self._do_without(error).choose(count)
         self.record.choices.append(answer)
         return answer
 
@@ -285,13 +288,23 @@ class Execution:
             moment.timed = [
                 task.id for task in self.tasks if task.deadline_ns is not None and task.id not in self._enabled
             ]
-        number, points = (self._fair or self._scheduler).next_turn(moment)
-        task = self.tasks[number]
-        if number not in self._enabled:  # its time-out fires early
-            assert task.deadline_ns is not None, "the scheduler chose a task that cannot run"
-            task.timed_out = True
-            self._add_enabled(task)
+        try:
+            number, points = (self._fair or self._scheduler).next_turn(moment)
+            task = self.tasks[number]
+            if number not in self._enabled:  # its time-out fires early
+                assert task.deadline_ns is not None, "the scheduler chose a task that cannot run"
+                task.timed_out = True
+                self._add_enabled(task)
+        except Exception as error:
+            return self.tasks[self._do_without(error).next_turn(moment)[0]], 0
         return task, points
+
+    def _do_without(self, error: Exception) -> RoundRobin:
+        """The scheduler went wrong: neither the program nor anybody who waits for a turn may get to feel it."""
+        self.record.broken = error
+        self._fair = RoundRobin()
+        self._set_pace()
+        return self._fair
 
     def _hand_over(self, task: Task, points: int) -> None:
         """Make ``task`` the running one and arm for its turn; the caller then stops or ends."""
@@ -533,7 +546,12 @@ class Execution:
             pass
         except BaseException as error:
             task.exception = error
-        self._end_task(task)
+        try:
+            self._end_task(task)
+        except Exception as error:  # ours: with this thread the turn would be gone
+            self.record.broken, task.has_ended = error, True
+            self._call_off()
+            self._end_next()
 
     def _end_task(self, task: Task) -> None:
         if task.is_external:

@@ -47,6 +47,8 @@ class Record:
     """Of the tasks, by number."""
 
     task_count: int = 1
+    broken: Exception | None = None
+    """What went wrong in the engine or its scheduler: then the run says nothing of the program."""
 
     @property
     def schedule(self) -> Schedule:

@@ -18,7 +18,7 @@ from pytest_concur.engine.clock import VirtualClock
 from pytest_concur.engine.execution import Execution
 from pytest_concur.engine.hooks import Hooks, Observer
 from pytest_concur.engine.record import Record
-from pytest_concur.errors import DeadlockFound, LivelockFound, ThreadLeakFound
+from pytest_concur.errors import DeadlockFound, InternalError, LivelockFound, ThreadLeakFound
 from pytest_concur.instrument.patch import Mode, Patch
 from pytest_concur.instrument.points import Granularity
 from pytest_concur.instrument.rewrite import Flavour
@@ -217,6 +217,11 @@ class Laboratory:
         finally:
             self._hooks.active = None
         record = execution.record
+        if record.broken is not None:
+            raise InternalError(
+                "pytest-concur itself went wrong while it ran this test, which says nothing of the test: "
+                f"please report it with the lines above ({type(record.broken).__name__}: {record.broken})"
+            ) from record.broken
         if error is not None and settings.is_passing(error):
             return Trial(record, None, passing=error)
         failure = judge(record, error, settings)

@@ -16,7 +16,14 @@ import pytest
 from pytest_concur.engine.execution import Execution
 from pytest_concur.engine.hooks import Hooks
 from pytest_concur.engine.watchdog import BUSY_LIMIT_S, Watchdog
-from pytest_concur.errors import BodyEnds, ConcurrencyFailure, DataRaceFound, LockOrderFound, ReplayDiverged
+from pytest_concur.errors import (
+    BodyEnds,
+    ConcurrencyFailure,
+    DataRaceFound,
+    InternalError,
+    LockOrderFound,
+    ReplayDiverged,
+)
 from pytest_concur.explore import search, sequential
 from pytest_concur.explore.focus import MOST_UNITS, focus
 from pytest_concur.explore.search import Budget, Found
@@ -111,6 +118,13 @@ class TestRunner:
                 self._phase().measure(lambda: self._run_controlled(None))
 
     def _run_controlled(self, token: str | None) -> None:
+        try:
+            self._run_in_laboratory(token)
+        except InternalError as error:
+            self.result.uncontrolled.append(Uncontrolled(str(error), self._item.nodeid))
+            raise
+
+    def _run_in_laboratory(self, token: str | None) -> None:
         with self.laboratory() as lab:
             reference = sequential.establish(lab)
             if reference.passing is not None:

@@ -5,7 +5,8 @@ those in which the tasks keep step.
 
 Source: Zhao, Wolff, Mathur, Roychoudhury, "Selectively Uniform Concurrency Testing", ASPLOS 2025.
 Departure: counts are the largest seen so far, since only points are counted that a task passes while others can run: it
-passes none if it runs last, and would run last ever more. A task not seen before, or longer, weighs one point.
+passes none if it runs last, and would run last ever more. Every task weighs one point at least, also if it was not seen
+before, passed none, or is longer than it was.
 
 Pure: no threads, no clock. All chance comes from the generator it is given.
 """
@@ -35,7 +36,7 @@ class URW:
     def __init__(self, rng: Random, lengths: Mapping[int, int]) -> None:
         """``lengths``: points that each task is expected to pass while others can run."""
         self._rng = rng
-        self._left = dict(lengths)
+        self._left = {task: max(length, 1) for task, length in lengths.items()}
 
     def next_turn(self, moment: Moment) -> tuple[int, int]:
         if moment.timed and (early := fires_early(self._rng, moment.timed)) is not None:

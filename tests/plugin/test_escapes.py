@@ -175,3 +175,63 @@ def test_a_loop_over_a_local_flag_ends(pytester, strategy):
     result = run_project(pytester, text, UNHURRIED, hang_s=60)
 
     assert result.verdict == "passed", result.output
+
+
+BREAKS = """
+import pytest
+
+from pytest_concur.strategies.random_walk import RandomWalk
+
+answer, pick = RandomWalk.next_turn, RandomWalk.choose
+
+
+@pytest.fixture(params=range(9))
+def breaks(request, monkeypatch):
+    left = request.param
+
+    def next_turn(self, moment):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise ValueError("out of luck")
+        return answer(self, moment)
+
+    def choose(self, count):
+        raise ValueError("out of luck")
+
+    monkeypatch.setattr(RandomWalk, "next_turn", next_turn)
+    monkeypatch.setattr(RandomWalk, "choose", choose)
+"""
+
+
+def test_a_scheduler_that_goes_wrong_is_our_fault(pytester):
+    """Wherever it does, at the end of a task or in the middle of one, the test fails with the cause, and no finding."""
+    (pytester.path / "conftest.py").write_text(BREAKS, encoding="utf-8")
+    text = module(
+        """
+        @pytest.mark.concurrency(strategy="random", data_races="ignore", fresh_fixtures=False)
+        def test_program(breaks, concur):
+            box, lock = Box(), threading.Lock()
+
+            def add():
+                try:
+                    with lock:
+                        box.x += 1
+                except ValueError:
+                    box.x = 9
+                concur.choose([1, 2])
+
+            concur.run(add, add, add)
+            assert box.x == 3
+
+
+        def test_unmarked():
+            assert threading.active_count() == 1
+        """
+    )
+
+    result = run_project(pytester, text, hang_s=60)
+
+    assert result.outcomes == {"failed": 9, "passed": 1}, result.output
+    assert {(test.verdict, test.findings) for test in result.tests} == {("inconclusive", ())}, result.output
+    assert result.output.count("please report it with the lines above (ValueError: out of luck)") >= 9

@@ -108,6 +108,13 @@ def test_urw_is_uniform_over_interleavings():
     assert all(abs(count - 500) < 200 for count in places.values()), places
 
 
+def test_a_task_that_passed_no_point_still_gets_its_turn():
+    """One that ran last while others could not has length 0; with only such tasks left, one of them goes on."""
+    scheduler = URW(Random(3), {1: 0, 2: 0, 3: 4})
+
+    assert {scheduler.next_turn(Moment([1, 2]))[0] for _ in range(60)} == {1, 2}  # else p = 2 ** -59
+
+
 def test_lengths_count_the_point_a_task_stood_at():
     """A preempted segment passed its points and, when the task went on, the one it stood at."""
     executed = Executed(Schedule((Segment(1, 2), Segment(2, None), Segment(1, None))), (2, 4, 3))
