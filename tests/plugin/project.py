@@ -10,14 +10,15 @@ Nothing here reaches into the plugin: the exit code, the terminal output and the
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields
 from textwrap import dedent
 from typing import Any
 
 import pytest
 
-PROGRAM_FILE = "test_program.py"
+PROGRAM_STEM = "test_program"
+PROGRAM_FILE = f"{PROGRAM_STEM}.py"
 REPORT_FILE = "report.json"
 
 HANG_S = 120.0
@@ -197,6 +198,28 @@ class Result:
         return self.only.findings
 
 
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """Several program files that one pytest process has run."""
+
+    result: Result
+    """The process."""
+
+    files: Mapping[str, str]
+    """Name of the file by what a reader calls the program."""
+
+    def of(self, subject: str) -> tuple[MarkedTest, ...]:
+        """Return the reported tests of one program, in the order of the report."""
+        return tuple(test for test in self.result.tests if test.nodeid.startswith(f"{self.files[subject]}::"))
+
+    def misjudged(self, is_right: Callable[[str, MarkedTest], bool]) -> dict[str, tuple[MarkedTest, ...]]:
+        """Return what is reported of programs that do not have exactly one test, or one that is not right."""
+        reported = {subject: self.of(subject) for subject in self.files}
+        return {
+            subject: tests for subject, tests in reported.items() if len(tests) != 1 or not is_right(subject, tests[0])
+        }
+
+
 def module(text: str) -> str:
     """Return the text of a test module: the usual imports and ``Box``, then ``text`` without its common indent."""
     return USUAL_IMPORTS + dedent(text).strip() + "\n"
@@ -218,11 +241,31 @@ def run_project(pytester: pytest.Pytester, text: str, *args: str, hang_s: float 
     return run_pytest(pytester, *args, hang_s=hang_s)
 
 
+def run_programs(pytester: pytest.Pytester, texts: Mapping[str, str], *args: str) -> Programs:
+    """Write each of ``texts`` as a program file and run one pytest process on them all.
+
+    Args:
+        pytester: Owner of the project directory.
+        texts: Whole test modules by what a reader calls them.
+        args: Arguments for pytest.
+
+    Raises:
+        pytest.Pytester.TimeoutExpired: pytest did not end within ``HANG_S``.
+    """
+    files = {subject: f"test_program_{number}.py" for number, subject in enumerate(texts)}
+    for subject, text in texts.items():
+        (pytester.path / files[subject]).write_text(text, encoding="utf-8")
+    return Programs(run_pytest(pytester, *files.values(), *args), files)
+
+
 def run_pytest(pytester: pytest.Pytester, *args: str, hang_s: float = HANG_S) -> Result:
-    """Run pytest on the project as it stands; like ``run_project``, without writing."""
+    """Run pytest on the project as it stands; like ``run_project``, without writing.
+
+    If none of ``args`` names a program file, the one of ``run_project`` is added.
+    """
     report = pytester.path / REPORT_FILE
     report.unlink(missing_ok=True)
-    if not any(arg.startswith(PROGRAM_FILE) for arg in args):
+    if not any(arg.startswith(PROGRAM_STEM) for arg in args):
         args = (PROGRAM_FILE, *args)
 
     run = pytester.runpytest_subprocess(f"--concur-json={REPORT_FILE}", *args, timeout=hang_s)
@@ -240,23 +283,30 @@ def replay(pytester: pytest.Pytester, nodeid: str, token: str, *args: str) -> Re
     return run_pytest(pytester, nodeid, f"--concur-replay={token}", *args)
 
 
+def passes(test: MarkedTest, warnings: Collection[str] = ()) -> bool:
+    """Return whether ``test`` passed, all of it was controlled, and only ``warnings`` were found."""
+    return test.verdict == "passed" and set(test.kinds) <= set(warnings) and test.uncontrolled == ()
+
+
+def fails(test: MarkedTest, kinds: Collection[str]) -> bool:
+    """Return whether ``test`` failed for one of ``kinds`` and for nothing else."""
+    found = set(test.kinds)
+    return test.verdict == "failed" and bool(found & set(kinds)) and found <= {*kinds, *WARNINGS_BESIDE_A_FAILURE}
+
+
 def assert_passes(result: Result, warnings: Collection[str] = ()) -> None:
     """Check that the one marked test passed, that all of it was controlled, and that only ``warnings`` were found."""
-    assert result.verdict == "passed", result.output
+    assert passes(result.only, warnings), result.output
     assert result.exit == pytest.ExitCode.OK, result.output
-    assert set(result.kinds) <= set(warnings), result.output
-    assert result.only.uncontrolled == (), result.output
 
 
 def assert_fails(result: Result, kinds: Collection[str]) -> Finding:
     """Check that the one marked test failed for one of ``kinds`` and for nothing else; return that finding."""
-    assert result.verdict == "failed", result.output
+    assert fails(result.only, kinds), result.output
     assert result.exit == pytest.ExitCode.TESTS_FAILED, result.output
-    assert set(result.kinds) <= set(kinds) | WARNINGS_BESIDE_A_FAILURE, result.output
-    failures = [finding for finding in result.findings if finding.kind in kinds]
-    assert failures, result.output
-    assert failures[0].token.startswith("c1"), failures[0]
-    return failures[0]
+    finding = next(finding for finding in result.findings if finding.kind in kinds)
+    assert finding.token.startswith("c1"), finding
+    return finding
 
 
 def _outcomes(run: pytest.RunResult) -> Mapping[str, int]:

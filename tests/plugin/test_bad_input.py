@@ -16,6 +16,7 @@ from project import (
     assert_passes,
     module,
     replay,
+    run_programs,
     run_project,
     run_pytest,
 )
@@ -114,15 +115,16 @@ WRONG_MARKERS = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "fragments"), WRONG_MARKERS, ids=[arguments for arguments, _ in WRONG_MARKERS])
-def test_wrong_marker_argument_is_refused(pytester, arguments, fragments):
+def test_wrong_marker_arguments_are_refused(pytester):
     """A wrong name, type or range stops the collection, naming the test, the value and what would be right."""
-    result = run_project(pytester, marked(arguments))
+    ran = run_programs(pytester, {arguments: marked(arguments) for arguments, _ in WRONG_MARKERS})
 
-    assert result.exit in REFUSED, result.output
-    assert "test_program" in result.output
-    for fragment in fragments:
-        assert fragment in result.output
+    assert ran.result.exit in REFUSED, ran.result.output
+    assert ran.result.outcomes == {"errors": len(WRONG_MARKERS)}, ran.result.output
+    for arguments, fragments in WRONG_MARKERS:
+        _, _, said = ran.result.output.partition(f" ERROR collecting {ran.files[arguments]} ")
+        said = said.partition(" ERROR collecting ")[0]
+        assert [fragment for fragment in ("test_program", *fragments) if fragment not in said] == [], said
 
 
 def test_positional_marker_argument_is_refused(pytester):

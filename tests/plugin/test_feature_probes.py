@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
-from project import PROGRAM_FILE, UNHURRIED, assert_fails, assert_passes, module, replay, run_project
+from project import UNHURRIED, fails, module, passes, replay, run_programs
 
 SCHEDULES_OF_A_CORRECT_PROBE = "--concur-schedules=200"
 
@@ -31,12 +31,12 @@ class Probe:
     """Failing probes: kinds that explain the bug. Passing probes: warnings that are true of the program."""
 
 
-def passes(name: str, text: str, *warnings: str) -> Probe:
+def correct(name: str, text: str, *warnings: str) -> Probe:
     """Return a correct probe that may show ``warnings``."""
     return Probe(name, text, "passed", frozenset(warnings))
 
 
-def fails(name: str, text: str, *kinds: str) -> Probe:
+def buggy(name: str, text: str, *kinds: str) -> Probe:
     """Return a buggy probe that fails for one of ``kinds``."""
     return Probe(name, text, "failed", frozenset(kinds))
 
@@ -58,7 +58,7 @@ EVENT_TIMEOUT = """
 """
 
 PROBES = [
-    fails(
+    buggy(
         "a lost update in a ThreadPoolExecutor inside a task",
         """
         @pytest.mark.concurrency
@@ -78,7 +78,7 @@ PROBES = [
         """,
         "assertion",
     ),
-    fails(
+    buggy(
         "a lost update between Threads inside a task",
         """
         @pytest.mark.concurrency
@@ -100,7 +100,7 @@ PROBES = [
         """,
         "assertion",
     ),
-    fails(
+    buggy(
         "a lost update between threads of a Thread subclass inside a task",
         """
         class Adder(threading.Thread):
@@ -128,7 +128,7 @@ PROBES = [
         """,
         "assertion",
     ),
-    fails(
+    buggy(
         "a race behind a Barrier",
         """
         @pytest.mark.concurrency
@@ -145,7 +145,7 @@ PROBES = [
         """,
         "assertion",
     ),
-    passes(
+    correct(
         "a Lock imported by name",
         """
         from threading import Lock
@@ -164,7 +164,7 @@ PROBES = [
             assert box.x == 2
         """,
     ),
-    passes(
+    correct(
         "a module-level Lock made at import",
         """
         LOCK = threading.Lock()
@@ -182,7 +182,7 @@ PROBES = [
             assert box.x == 2
         """,
     ),
-    fails(
+    buggy(
         "a race across time.sleep",
         """
         @pytest.mark.concurrency
@@ -199,16 +199,16 @@ PROBES = [
         """,
         "assertion",
     ),
-    fails(
+    buggy(
         "an Event timeout that fires early, when explored",
         EVENT_TIMEOUT.format(marker='@pytest.mark.concurrency(timeouts="explore")'),
         "assertion",
     ),
-    passes(
+    correct(
         "an Event timeout beside a task that can set the event",
         EVENT_TIMEOUT.format(marker="@pytest.mark.concurrency"),
     ),
-    passes(
+    correct(
         "a hand-off through a SimpleQueue",
         """
         @pytest.mark.concurrency
@@ -228,7 +228,7 @@ PROBES = [
             assert received == [0, 1, 2]
         """,
     ),
-    fails(
+    buggy(
         "a Semaphore(2) used as a mutex",
         """
         @pytest.mark.concurrency
@@ -245,7 +245,7 @@ PROBES = [
         """,
         "assertion",
     ),
-    fails(
+    buggy(
         "an Event that nobody sets",
         """
         @pytest.mark.concurrency
@@ -259,7 +259,7 @@ PROBES = [
         """,
         "deadlock",
     ),
-    passes(
+    correct(
         "a nested RLock",
         """
         @pytest.mark.concurrency
@@ -276,7 +276,7 @@ PROBES = [
             assert box.x == 2
         """,
     ),
-    fails(
+    buggy(
         "popleft after a truth test of a deque",
         """
         @pytest.mark.concurrency
@@ -291,7 +291,7 @@ PROBES = [
         """,
         "exception",
     ),
-    fails(
+    buggy(
         "a generator shared by two tasks",
         """
         def numbers(box):
@@ -311,7 +311,7 @@ PROBES = [
         """,
         "exception",
     ),
-    fails(
+    buggy(
         "a dict that grows during iteration",
         """
         @pytest.mark.concurrency
@@ -330,7 +330,7 @@ PROBES = [
         """,
         "exception",
     ),
-    fails(
+    buggy(
         "a task that raises only between two writes of another",
         """
         @pytest.mark.concurrency
@@ -349,7 +349,7 @@ PROBES = [
         """,
         "exception",
     ),
-    passes(
+    correct(
         "a pure spin wait",
         """
         @pytest.mark.concurrency
@@ -368,7 +368,7 @@ PROBES = [
         """,
         "data-race",
     ),
-    fails(
+    buggy(
         "a race in a program that consults unseeded random",
         """
         @pytest.mark.concurrency
@@ -386,7 +386,7 @@ PROBES = [
         """,
         "assertion",
     ),
-    fails(
+    buggy(
         "a lost update through vars()",
         """
         @pytest.mark.concurrency
@@ -401,7 +401,7 @@ PROBES = [
         """,
         "assertion",
     ),
-    fails(
+    buggy(
         "a lost update of an attribute of a call result",
         """
         def get(box):
@@ -423,21 +423,27 @@ PROBES = [
 ]
 
 
-@pytest.mark.parametrize("probe", [p for p in PROBES if p.verdict == "passed"], ids=lambda probe: probe.name)
-def test_correct_probe_passes(pytester, probe):
-    """A correct program passes, and all of it ran under control."""
-    result = run_project(pytester, module(probe.text), SCHEDULES_OF_A_CORRECT_PROBE, UNHURRIED)
+def test_correct_probes_pass(pytester):
+    """Correct programs pass, and all of each ran under control."""
+    probes = {probe.name: probe for probe in PROBES if probe.verdict == "passed"}
+    texts = {name: module(probe.text) for name, probe in probes.items()}
 
-    assert_passes(result, warnings=probe.kinds)
+    ran = run_programs(pytester, texts, SCHEDULES_OF_A_CORRECT_PROBE, UNHURRIED)
+
+    assert ran.misjudged(lambda name, test: passes(test, probes[name].kinds)) == {}, ran.result.output
 
 
-@pytest.mark.parametrize("probe", [p for p in PROBES if p.verdict == "failed"], ids=lambda probe: probe.name)
-def test_buggy_probe_fails_and_its_token_replays(pytester, probe):
-    """A buggy program fails for the right reason, and the token brings the same kind of failure back."""
-    finding = assert_fails(run_project(pytester, module(probe.text), UNHURRIED), probe.kinds)
+def test_buggy_probes_fail_and_their_tokens_replay(pytester):
+    """Buggy programs fail for the right reason, and the token brings the same kind of failure back."""
+    probes = {probe.name: probe for probe in PROBES if probe.verdict == "failed"}
 
-    again = replay(pytester, f"{PROGRAM_FILE}::test_probe", finding.token)
+    ran = run_programs(pytester, {name: module(probe.text) for name, probe in probes.items()}, UNHURRIED)
 
-    assert again.exit == pytest.ExitCode.TESTS_FAILED, again.output
-    assert finding.kind in again.output
-    assert finding.kind in again.kinds
+    assert ran.misjudged(lambda name, test: fails(test, probes[name].kinds)) == {}, ran.result.output
+    for name, probe in probes.items():
+        [test] = ran.of(name)
+        finding = next(finding for finding in test.findings if finding.kind in probe.kinds)
+        again = replay(pytester, test.nodeid, finding.token)
+        assert again.exit == pytest.ExitCode.TESTS_FAILED, again.output
+        assert finding.kind in again.output
+        assert finding.kind in again.kinds

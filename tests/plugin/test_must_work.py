@@ -10,7 +10,7 @@ import os
 from dataclasses import dataclass
 
 import pytest
-from project import ORIGINALS, UNHURRIED, assert_fails, assert_passes, module, run_project
+from project import ORIGINALS, UNHURRIED, assert_passes, fails, module, passes, run_programs, run_project
 
 SCHEDULES_OF_A_CORRECT_PROGRAM = "--concur-schedules=200"
 
@@ -634,20 +634,23 @@ ALL_TWINS = [
 ]
 
 
-@pytest.mark.parametrize("pair", ALL_TWINS, ids=lambda pair: pair.subject)
-def test_correct_twin_passes(pytester, pair):
-    """A correct program passes, nothing in it is warned about, and all of it ran under control."""
-    result = run_project(pytester, module(pair.correct), SCHEDULES_OF_A_CORRECT_PROGRAM, UNHURRIED)
+def test_correct_twins_pass(pytester):
+    """Correct programs pass, nothing in them is warned about, and all of each ran under control."""
+    texts = {pair.subject: module(pair.correct) for pair in ALL_TWINS}
 
-    assert_passes(result)
+    ran = run_programs(pytester, texts, SCHEDULES_OF_A_CORRECT_PROGRAM, UNHURRIED)
+
+    assert ran.misjudged(lambda _, test: passes(test)) == {}, ran.result.output
 
 
-@pytest.mark.parametrize("pair", ALL_TWINS, ids=lambda pair: pair.subject)
-def test_racy_twin_is_found(pytester, pair):
+def test_racy_twins_are_found(pytester):
     """The one mistake is found as a failure that happens under some schedule and in no sequential run."""
-    finding = assert_fails(run_project(pytester, module(pair.racy), UNHURRIED), pair.kinds)
+    deserved = {pair.subject: pair.kinds for pair in ALL_TWINS}
 
-    assert not finding.sequential
+    ran = run_programs(pytester, {pair.subject: module(pair.racy) for pair in ALL_TWINS}, UNHURRIED)
+
+    assert ran.misjudged(lambda subject, test: fails(test, deserved[subject])) == {}, ran.result.output
+    assert not [test.nodeid for test in ran.result.tests for finding in test.findings if finding.sequential]
 
 
 BOUNDED_HAND_OFF = """
@@ -671,12 +674,14 @@ BOUNDED_HAND_OFF = """
 """
 
 
-@pytest.mark.parametrize("kind", ["Queue", "LifoQueue", "PriorityQueue"])
-def test_bounded_queue_blocks_and_wakes_under_control(pytester, kind):
+def test_bounded_queues_block_and_wake_under_control(pytester):
     """A producer that waits for room and a consumer that waits for items finish under every schedule."""
-    text = module(BOUNDED_HAND_OFF.format(kind=kind))
+    kinds = ("Queue", "LifoQueue", "PriorityQueue")
+    texts = {kind: module(BOUNDED_HAND_OFF.format(kind=kind)) for kind in kinds}
 
-    assert_passes(run_project(pytester, text, SCHEDULES_OF_A_CORRECT_PROGRAM, UNHURRIED))
+    ran = run_programs(pytester, texts, SCHEDULES_OF_A_CORRECT_PROGRAM, UNHURRIED)
+
+    assert ran.misjudged(lambda _, test: passes(test)) == {}, ran.result.output
 
 
 def test_waiting_takes_no_wall_time(pytester):

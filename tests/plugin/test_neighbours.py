@@ -100,7 +100,7 @@ def test_xdist_changes_no_verdict_and_writes_one_report(pytester):
 
 
 LARGE_AND_CORRECT = """
-    @pytest.mark.timeout(1.5, method="{method}")
+    {mark}
     @pytest.mark.concurrency(seconds=60, schedules=10_000_000)
     def test_program(concur):
         box = Box()
@@ -116,28 +116,23 @@ LARGE_AND_CORRECT = """
 """
 
 
-@pytest.mark.parametrize("method", ["thread", pytest.param("signal", marks=pytest.mark.skipif("os.name != 'posix'"))])
-def test_exploration_stays_inside_a_timeout(pytester, method):
+@pytest.mark.parametrize(
+    ("mark", "options"),
+    [
+        ('@pytest.mark.timeout(3, method="thread")', ()),
+        pytest.param("", ("--timeout=3", "--timeout-method=signal"), marks=pytest.mark.skipif("os.name != 'posix'")),
+    ],
+    ids=["mark, thread", "command line, signal"],
+)
+def test_exploration_stays_inside_a_timeout(pytester, mark, options):
     """A test with a timeout of pytest-timeout explores for less time than that, whatever its own budget, and passes."""
     pytest.importorskip("pytest_timeout")
 
-    result = run_project(pytester, module(LARGE_AND_CORRECT.format(method=method)))
+    result = run_project(pytester, module(LARGE_AND_CORRECT.format(mark=mark)), *options)
 
     assert_passes(result)
     assert result.only.explored["schedules"] > 1
-    assert result.only.explored["seconds"] < 1.5
-
-
-@pytest.mark.parametrize("method", ["thread", pytest.param("signal", marks=pytest.mark.skipif("os.name != 'posix'"))])
-def test_exploration_stays_inside_a_timeout_of_the_command_line(pytester, method):
-    """A timeout that comes from the command line bounds the exploration like one from the marker."""
-    pytest.importorskip("pytest_timeout")
-    text = LARGE_AND_CORRECT.format(method=method).replace(f'@pytest.mark.timeout(1.5, method="{method}")', "")
-
-    result = run_project(pytester, module(text), "--timeout=1.5", f"--timeout-method={method}")
-
-    assert_passes(result)
-    assert result.only.explored["seconds"] < 1.5
+    assert result.only.explored["seconds"] < 3
 
 
 GIVEN = "@given(number=strategies.integers())"

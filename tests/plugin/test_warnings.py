@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from project import UNHURRIED, assert_fails, assert_passes, module, replay, run_project
+from project import UNHURRIED, assert_fails, assert_passes, module, passes, replay, run_programs, run_project
 
 pytest_plugins = ["pytester"]
 
@@ -116,8 +116,7 @@ ORDERS = {
 }
 
 
-@pytest.mark.parametrize("ordered", ORDERS)
-def test_what_is_in_order_is_no_race(pytester: pytest.Pytester, ordered: str) -> None:
+def test_what_is_in_order_is_no_race(pytester: pytest.Pytester) -> None:
     """Joins, events, queues, barriers, semaphores, futures and atomic operations of containers put in order."""
     text = """
         def poll(is_true):
@@ -139,9 +138,14 @@ def test_what_is_in_order_is_no_race(pytester: pytest.Pytester, ordered: str) ->
                 concur.run(lambda: (store(), tell()), lambda: (listen(), look()))
 
     """
-    lines = "".join(f"            {part}\n" for part in ORDERS[ordered].split("; "))
+    texts = {
+        name: module(text.rstrip(" ") + "".join(f"            {part}\n" for part in parts.split("; ")))
+        for name, parts in ORDERS.items()
+    }
 
-    assert_passes(run_project(pytester, module(text.rstrip(" ") + lines), UNHURRIED))
+    ran = run_programs(pytester, texts, UNHURRIED)
+
+    assert ran.misjudged(lambda _, test: passes(test)) == {}, ran.result.output
 
 
 def opposite(arguments: str = "", enter: str = "if True:", run: str = "concur.run(one, other)") -> str:
@@ -159,19 +163,21 @@ def test_opposite_orders_are_reported_with_four_sites(pytester: pytest.Pytester)
     assert_passes(run_project(pytester, opposite()), warnings=["lock-order"])
 
 
-@pytest.mark.parametrize(
-    ("enter", "run"),
-    [
-        ("with gate:", "concur.run(one, other)"),
-        ("if True:", "concur.start(one).join(); concur.start(other).join()"),
-        ("if True:", "one(); concur.run(other)"),
-        ("if True:", "concur.run(one); other()"),
-    ],
-    ids=["a gate lock", "joined between", "before the start", "after the join"],
-)
-def test_orders_that_cannot_meet_are_not_reported(pytester: pytest.Pytester, enter: str, run: str) -> None:
+CANNOT_MEET = {
+    "a gate lock": ("with gate:", "concur.run(one, other)"),
+    "joined between": ("if True:", "concur.start(one).join(); concur.start(other).join()"),
+    "before the start": ("if True:", "one(); concur.run(other)"),
+    "after the join": ("if True:", "concur.run(one); other()"),
+}
+
+
+def test_orders_that_cannot_meet_are_not_reported(pytester: pytest.Pytester) -> None:
     """A gate lock lets one task in; what has ended before the other begins meets nobody; one task is no cycle."""
-    assert_passes(run_project(pytester, opposite(", lock_order='error'", enter, run)))
+    texts = {name: opposite(", lock_order='error'", enter, run) for name, (enter, run) in CANNOT_MEET.items()}
+
+    ran = run_programs(pytester, texts)
+
+    assert ran.misjudged(lambda _, test: passes(test)) == {}, ran.result.output
 
 
 def test_a_ring_of_three_is_a_cycle(pytester: pytest.Pytester) -> None:
