@@ -773,6 +773,11 @@ class Execution:
         else:
             self._meter.arm(0)
 
+    def lose_turn(self) -> None:
+        """The thread that had the turn is gone: nobody has it."""
+        self.current.has_ended = True
+        self._idle()
+
     def task_of_thread(self, ident: int) -> Task | None:
         """Return the task that a thread runs, once it has been outside control."""
         return self._externals.get(ident)

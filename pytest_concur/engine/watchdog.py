@@ -87,7 +87,10 @@ class Watchdog:
         task = execution.current
         ident = execution.current_ident
         frame = sys._current_frames().get(ident or 0)
-        if ident is None or task.has_ended or frame is None:
+        if ident is None or task.has_ended or frame is None:  # for a moment only, unless its thread is gone
+            if now - self._progress_at > self._limit_s:
+                execution.lose_turn()
+                execution.give_up(f"the thread of task {task.name} has gone and taken the turn along", "unknown")
             return
         still = id(frame), frame.f_lasti, _cpu_time(ident)
         if still != self._still:

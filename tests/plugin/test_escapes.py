@@ -235,3 +235,31 @@ def test_a_scheduler_that_goes_wrong_is_our_fault(pytester):
     assert result.outcomes == {"failed": 9, "passed": 1}, result.output
     assert {(test.verdict, test.findings) for test in result.tests} == {("inconclusive", ())}, result.output
     assert result.output.count("please report it with the lines above (ValueError: out of luck)") >= 9
+
+
+def test_a_turn_that_is_lost_ends_the_run(pytester):
+    """Whatever ends a thread between two turns, the others do not wait for it for ever."""
+    (pytester.path / "conftest.py").write_text(
+        "from pytest_concur.engine import watchdog\n"
+        "from pytest_concur.engine.execution import Execution\n\n\n"
+        "def vanish(self, task):\n    task.has_ended = True\n\n\n"
+        "watchdog.BUSY_LIMIT_S = 0.5\n"
+        "Execution._end_task = vanish\n",
+        encoding="utf-8",
+    )
+    text = module(
+        """
+        @pytest.mark.concurrency(schedules=5)
+        def test_program(concur):
+            concur.run(lambda: None, lambda: None)
+
+
+        def test_unmarked():
+            assert threading.active_count() == 1
+        """
+    )
+
+    result = run_project(pytester, text, hang_s=60)
+
+    assert result.verdict == "inconclusive", result.output
+    assert "has gone and taken the turn along" in str(result.only.uncontrolled)
