@@ -8,13 +8,13 @@ out of its reach, a set too large that it has executed something that Python's r
 from __future__ import annotations
 
 import dis
-import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from abstract.explore import explore
 from abstract.machine import (
     Condition,
     Deadlock,
@@ -55,13 +55,7 @@ from abstract.programs import (
     TWO_WRITERS_UNDER_ONE_LOCK,
     guarded,
 )
-from abstract.translate import (
-    EXPLORING_TEST,
-    OUTCOMES_VARIABLE,
-    as_functions,
-    read_outcomes,
-    render_test_module,
-)
+from abstract.translate import as_functions
 
 SCHEDULES = {program.name: 2_000 for program in PROGRAMS} | {LOST_UPDATE_OF_THREE.name: 4_000}
 """Enough not to miss an outcome; ``test_missing_an_outcome_is_out_of_the_question`` computes it."""
@@ -300,55 +294,34 @@ def test_free_threads_end_as_foretold(program: Program, backwards: bool, tmp_pat
     assert Finished(final, tuple(results[number] for number in range(len(tasks)))) in enumerate_outcomes(program)
 
 
-@each_program
-def test_exploring_finds_every_outcome(
-    program: Program, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_exploring_finds_every_outcome() -> None:
     """Exploring a program finds all that it can do and nothing else; a deadlock ends the search, and is found too.
 
     The chance to miss an outcome is below 1e-6: ``test_missing_an_outcome_is_out_of_the_question``.
     """
-    assert_explores(program, SCHEDULES[program.name], pytester, monkeypatch)
+    assert misjudged([(program, SCHEDULES[program.name]) for program in PROGRAMS]) == {}
 
 
 @pytest.mark.exhaustive
 @each_program
-def test_exploring_long_finds_nothing_else(
-    program: Program, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_exploring_long_finds_nothing_else(program: Program) -> None:
     """With many more schedules the outcomes are still those of the machine."""
-    assert_explores(program, EXHAUSTIVE_SCHEDULES, pytester, monkeypatch)
+    assert misjudged([(program, EXHAUSTIVE_SCHEDULES)]) == {}
 
 
-def assert_explores(
-    program: Program, schedules: int, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    report, seen = explore(program, schedules, pytester, monkeypatch)
+def misjudged(schedules: Sequence[tuple[Program, int]]) -> dict[str, tuple[object, object]]:
+    """Explore each program with so many schedules; return report and outcomes of those that are not right."""
+    return {
+        program.name: (report, seen)
+        for (program, most), (report, seen) in zip(schedules, explore(schedules, "random", SEED), strict=True)
+        if not is_right(program, most, report, seen)
+    }
+
+
+def is_right(program: Program, schedules: int, report: Mapping[str, Any], seen: frozenset[Finished]) -> bool:
     expected = enumerate_outcomes(program)
+    kinds, verdict = [finding["kind"] for finding in report["findings"]], report["verdict"]
     if Deadlock() in expected:
-        assert [finding["kind"] for finding in report["findings"]] == ["deadlock"]
-        assert report["verdict"] == "failed"
-        assert seen <= expected
-        return
-    assert report["findings"] == []
-    assert report["verdict"] == "passed"
-    assert report["explored"]["complete"] or report["explored"]["schedules"] >= schedules, "the time was too short"
-    assert seen == expected
-
-
-def explore(
-    program: Program, schedules: int, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-) -> tuple[dict[str, Any], frozenset[Finished]]:
-    """Return what the plugin reports of ``program``, and the outcomes that its runs have had."""
-    outcomes, report = pytester.path / "outcomes.json", pytester.path / "report.json"
-    monkeypatch.setenv(OUTCOMES_VARIABLE, str(outcomes))
-    (pytester.path / f"test_{program.name}.py").write_text(
-        render_test_module(program, schedules, strategy="random", seed=SEED), encoding="utf-8"
-    )
-    pytester.runpytest_subprocess(f"--concur-json={report}")
-    [test] = [
-        test
-        for test in json.loads(report.read_text(encoding="utf-8"))["tests"]
-        if test["nodeid"].endswith(f"::{EXPLORING_TEST}")
-    ]
-    return test, read_outcomes(outcomes.read_text(encoding="utf-8"))
+        return (verdict, kinds) == ("failed", ["deadlock"]) and seen <= expected
+    is_through = report["explored"]["complete"] or report["explored"]["schedules"] >= schedules
+    return (verdict, kinds) == ("passed", []) and is_through and seen == expected

@@ -6,17 +6,12 @@ semaphore and shared variables.
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
+from abstract.explore import explore
 from abstract.machine import (
     Condition,
     Deadlock,
@@ -35,15 +30,12 @@ from abstract.machine import (
     enumerate_outcomes,
 )
 from abstract.programs import PROGRAMS, TWO_WRITERS_UNDER_ONE_LOCK, guarded, increment
-from abstract.translate import EXPLORING_TEST, OUTCOMES_VARIABLE, read_outcomes, render_test_module
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 MOST_SCHEDULES = 20_000
 BATCH = 20
 """Random programs that one pytest process explores."""
-
-HANG_S = 600.0
 
 EXECUTIONS = {"lost_update": 4, "opposite_lock_order": 3}
 """Executions of a published implementation of source-DPOR until nothing is left, where such a figure is known.
@@ -52,37 +44,11 @@ Source: measured on an abstract machine where every access and lock operation is
 """
 
 
-def explore(programs: Sequence[Program], strategy: str) -> list[tuple[dict[str, Any], frozenset[Finished]]]:
-    """Return, for each program, what the plugin reports and the outcomes that its runs have had."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for number, program in enumerate(programs):
-            text = render_test_module(program, MOST_SCHEDULES, strategy=strategy, seed=1)
-            text = text.replace(f"os.environ[{OUTCOMES_VARIABLE!r}]", repr(str(folder / f"outcomes_{number}.json")))
-            (folder / f"test_{number}.py").write_text(text, encoding="utf-8")
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:hypothesispytest", "--concur-json=report.json"]
-        environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "CONCUR"))}
-        done = subprocess.run(
-            [*command, f"--rootdir={folder}"],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=HANG_S,
-        )
-        assert done.returncode in (0, 1), done.stdout + done.stderr
-        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-        tests = {test["nodeid"]: test for test in report["tests"]}
-        return [
-            (
-                tests[f"test_{number}.py::{EXPLORING_TEST}"],
-                read_outcomes((folder / f"outcomes_{number}.json").read_text(encoding="utf-8")),
-            )
-            for number in range(len(programs))
-        ]
+def explore_all(programs: Sequence[Program], strategy: str) -> list[tuple[Mapping[str, Any], frozenset[Finished]]]:
+    return explore([(program, MOST_SCHEDULES) for program in programs], strategy, seed=1)
 
 
-def assert_sees_all(program: Program, test: dict[str, Any], seen: frozenset[Finished]) -> None:
+def assert_sees_all(program: Program, test: Mapping[str, Any], seen: frozenset[Finished]) -> None:
     """A deadlock ends the search; else it ends when nothing is left, and has seen every outcome and no other."""
     expected = enumerate_outcomes(program)
     kinds = [finding["kind"] for finding in test["findings"]]
@@ -101,20 +67,20 @@ def assert_sees_all(program: Program, test: dict[str, Any], seen: frozenset[Fini
 def test_classics_are_seen_completely(strategy: str) -> None:
     """Every classic is explored to its end, and shows what brute force shows."""
     small = [program for program in PROGRAMS if strategy != "bounded" or len(program.tasks) == 2]
-    for program, (test, seen) in zip(small, explore(small, strategy), strict=True):
+    for program, (test, seen) in zip(small, explore_all(small, strategy), strict=True):
         assert_sees_all(program, test, seen)
 
 
 def test_few_schedules_are_enough() -> None:
     """DPOR needs at most twice the schedules of a published implementation."""
     known = [program for program in PROGRAMS if program.name in EXECUTIONS]
-    for program, (test, _) in zip(known, explore(known, "dpor"), strict=True):
+    for program, (test, _) in zip(known, explore_all(known, "dpor"), strict=True):
         assert test["explored"]["schedules"] <= 2 * EXECUTIONS[program.name], (program.name, test)
 
 
 def test_the_first_visible_step_may_be_an_acquire() -> None:
     """Two writers under one lock end in both orders, although both begin by taking the lock."""
-    [(test, seen)] = explore([TWO_WRITERS_UNDER_ONE_LOCK], "dpor")
+    [(test, seen)] = explore_all([TWO_WRITERS_UNDER_ONE_LOCK], "dpor")
 
     assert {dict(outcome.variables)["x"] for outcome in seen} == {1, 2}
     assert test["explored"]["schedules"] == 2
@@ -167,7 +133,7 @@ programs = st.builds(
 
 def check_random_programs(drawn: list[Program]) -> None:
     named = [replace(program, name=f"random_{number}") for number, program in enumerate(drawn)]
-    for program, (test, seen) in zip(named, explore(named, "dpor"), strict=True):
+    for program, (test, seen) in zip(named, explore_all(named, "dpor"), strict=True):
         assert_sees_all(program, test, seen)
 
 

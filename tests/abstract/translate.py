@@ -49,9 +49,6 @@ from .machine import (
     registers_of,
 )
 
-OUTCOMES_VARIABLE = "OUTCOMES"
-"""Environment variable that names the file to which a rendered test module writes the outcomes it has seen."""
-
 EXPLORING_TEST = "test_explore"
 """Name of the marked test of a rendered module."""
 
@@ -80,8 +77,8 @@ def as_functions(program: Program, directory: Path) -> tuple[Callable[[], Shared
     return getattr(module, MAKE_SHARED), [getattr(module, name) for name in task_names(program)]
 
 
-def render_test_module(program: Program, schedules: int, strategy: str, seed: int) -> str:
-    """Return a pytest module that explores ``program`` and then writes the outcomes it has seen.
+def render_test_module(program: Program, schedules: int, strategy: str, seed: int, outcomes: Path) -> str:
+    """Return a pytest module that explores ``program`` and then writes to ``outcomes`` those it has seen.
 
     Runs that end in a deadlock leave no outcome; the plugin reports them.
     """
@@ -106,9 +103,9 @@ def render_test_module(program: Program, schedules: int, strategy: str, seed: in
 
 
         def test_write_outcomes():
-            Path(os.environ[{OUTCOMES_VARIABLE!r}]).write_text(json.dumps(sorted(OUTCOMES)), encoding="utf-8")
+            Path({str(outcomes)!r}).write_text(json.dumps(sorted(OUTCOMES)), encoding="utf-8")
         """
-    imports = "import json\nimport os\nfrom functools import partial\nfrom pathlib import Path\n\nimport pytest\n"
+    imports = "import json\nfrom functools import partial\nfrom pathlib import Path\n\nimport pytest\n"
     return imports + render_program(program) + dedent(test)
 
 

@@ -10,7 +10,7 @@ import json
 import re
 
 import pytest
-from project import module, run_project, run_pytest
+from project import module, run_programs, run_project, run_pytest
 
 from pytest_concur.measure import baselines, machine
 from pytest_concur.measure.workload import Comparing
@@ -91,6 +91,7 @@ def test_it_pays(pytester):
     assert "fetch: pays:" in result.output
     assert "no baseline for" in result.output
     assert "--concur-update-baselines" in result.output
+    assert not (pytester.path / ".concur").exists(), "baselines are changed on request only"
 
 
 SLOWER = """
@@ -434,13 +435,6 @@ def test_baselines_from_writing_to_regression(pytester, monkeypatch):
     assert "3 of 3 measurements" in slower.output
 
 
-def test_an_ordinary_run_writes_nothing(pytester):
-    """Baselines are changed on request only."""
-    run(pytester, FETCH)
-
-    assert not (pytester.path / ".concur").exists()
-
-
 def test_incomparable(pytester):
     """Sessions of another number of cores are not compared with: it says so and passes."""
     here = machine.environment().key
@@ -456,25 +450,23 @@ def test_incomparable(pytester):
     assert found.verdict == "passed"
 
 
-@pytest.mark.parametrize(("old", "new", "said"), [('"schema": 1', '"schema": 9', "has schema 9"), ("{", "", "damaged")])
-def test_unreadable_baseline(pytester, old, new, said):
-    """An error that says how to go on, not a pass."""
-    path = pytester.path / BASELINE
-    path.parent.mkdir(parents=True)
-    path.write_text('{"schema": 1, "tests": {}}'.replace(old, new))
+def test_unusable_baselines_and_tests_that_want_none(pytester):
+    """One that cannot be read is an error that says how to go on; ``baseline=False`` compares nothing and is silent."""
+    fetch = module(FETCH.replace("{arguments}", ""))
+    silent = module(FETCH.replace("{arguments}", "baseline=False"))
+    folder = pytester.path / ".concur" / "baselines"
+    folder.mkdir(parents=True)
+    (folder / "test_program_0.json").write_text('{"schema": 9, "tests": {}}')
+    (folder / "test_program_1.json").write_text('"schema": 1, "tests": {}}')
 
-    result = run(pytester, FETCH)
-    assert result.outcomes == {"failed": 1}
-    assert said in result.output
-    assert "--concur-update-baselines" in result.output
+    ran = run_programs(pytester, {"newer": fetch, "damaged": fetch, "silent": silent}, *QUICK)
 
-
-def test_baseline_false(pytester):
-    """A test that wants no baseline is not compared, and says nothing of it."""
-    result = run(pytester, FETCH, baseline=False)
-
-    assert result.verdict == "passed"
-    assert "no baseline" not in result.output
+    assert ran.result.outcomes == {"failed": 2, "passed": 1}, ran.result.output
+    assert "has schema 9" in ran.result.output
+    assert "damaged" in ran.result.output
+    assert "--concur-update-baselines" in ran.result.output
+    assert "no baseline" not in ran.result.output
+    assert ran.of("silent")[0].verdict == "passed"
 
 
 @pytest.mark.exhaustive
