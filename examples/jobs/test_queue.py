@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from broker import Broker
 from front import Front
 
 HERE = Path(__file__).parent
+CONTROL = "CONCUR_EXAMPLES_BROKER_CONTROL"
 
 
 @pytest.fixture
@@ -34,6 +38,13 @@ def send(front, number, work="square"):
 
 def work_off(broker, tmp_path):
     return worker.run(broker, tmp_path / "results", until_idle_s=0.6)
+
+
+def work_off_what_comes_again(broker, tmp_path, accepted):
+    """Until all is done: what a worker that is gone had received is delivered again, after a while."""
+    end = time.monotonic() + 60
+    while not set(accepted) <= set(results(tmp_path)) and time.monotonic() < end:
+        work_off(broker, tmp_path)
 
 
 def results(tmp_path):
@@ -75,6 +86,44 @@ def test_the_broker_goes_away_and_comes_back(broker, tmp_path, caplog):
     assert results(tmp_path) == {first[1]["id"]: "1", second[1]["id"]: "9"}
 
 
+def control(word):
+    """Stop or start the broker, with the user's command for that."""
+    subprocess.run([*shlex.split(os.environ[CONTROL]), word], check=True, timeout=60)
+
+
+@pytest.mark.skipif(CONTROL not in os.environ, reason=f"{CONTROL}: a command that takes stop and start")
+def test_no_accepted_job_is_lost_when_the_broker_is_restarted(broker, tmp_path):
+    """Requests go on, and a worker works, while the broker is stopped and started: refused is refused, 202 is done."""
+    answers, ends = [], threading.Event()
+
+    def publish():
+        front = Front(broker)
+        while not ends.wait(0.01):
+            answers.append(send(front, len(answers)))
+
+    publishing = threading.Thread(target=publish)
+    publishing.start()
+    command = [sys.executable, str(HERE / "worker.py"), str(tmp_path), broker.name, "0"]
+    with subprocess.Popen(command) as process:
+        try:
+            for word in ("stop", "start"):
+                time.sleep(1.0)
+                control(word)
+            time.sleep(2.0)
+        finally:
+            ends.set()
+            publishing.join()
+            process.kill()
+    accepted = [answer["id"] for status, answer in answers if status == "202 Accepted"]
+    work_off_what_comes_again(broker, tmp_path, accepted)
+
+    refused = [status for status, _ in answers if status == "500 Internal Server Error"]
+    assert len(accepted) > 50
+    assert len(refused) > 0
+    assert len(accepted) + len(refused) == len(answers)
+    assert len(set(accepted) - set(results(tmp_path))) <= (1 if broker.has_gap else 0)
+
+
 def test_no_accepted_job_is_lost_when_workers_are_killed(broker, tmp_path):
     """Forty jobs, a worker that is killed between receiving and acknowledging again and again."""
     front = Front(broker)
@@ -89,9 +138,11 @@ def test_no_accepted_job_is_lost_when_workers_are_killed(broker, tmp_path):
         process.wait()
         put_back += broker.recover()
     assert len(results(tmp_path)) < len(accepted), "there is work left"
-    worker.run(broker, tmp_path / "results", until_idle_s=0.6 if broker.keeps_files else 5.0)
+    work_off_what_comes_again(broker, tmp_path, accepted)
 
-    assert sorted(results(tmp_path)) == sorted(accepted)
+    done = set(results(tmp_path))
+    assert done <= set(accepted)
+    assert len(accepted) - len(done) <= (4 if broker.has_gap else 0)  # one for each worker killed
     if broker.keeps_files:
         assert put_back > 0, "a job was on its way when its worker was killed"
         assert not list((tmp_path / "received").iterdir())

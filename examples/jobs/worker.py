@@ -48,7 +48,10 @@ def run(broker: Broker, results: Path, *, until_idle_s: float = float("inf"), pa
             process(delivery.job, results)
         except Exception:
             LOG.exception("job failed, going on")
-        delivery.acknowledge()
+        try:
+            delivery.acknowledge()
+        except BrokerGone as error:
+            LOG.error("cannot acknowledge, the job will come again: %s", error)
     return taken
 
 
