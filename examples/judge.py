@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import ast
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import tempfile
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from xml.etree import ElementTree
 
@@ -23,6 +25,13 @@ from pytest_concur.measure.machine import environment, processor_model
 
 HERE = Path(__file__).parent
 Test = Mapping[str, Any]
+
+FULL = "CONCUR_EXAMPLES_FULL"
+
+RECORDING = ("-o", "junit_family=xunit1")
+"""Lets tests record what they measured."""
+
+NOT_GREEN = ("failure", "error", "skipped")
 
 CLEAR = 1.5
 """Factor from which one side is clearly faster: machines differ by less."""
@@ -40,22 +49,56 @@ def run_examples() -> tuple[dict[str, Test], dict[str, bool]]:
         report, outcomes = Path(folder) / "report.json", Path(folder) / "outcomes.xml"
         subprocess.run(
             [sys.executable, "-m", "pytest", "-q", str(HERE), f"--rootdir={HERE}", f"--concur-json={report}",
-             f"--junitxml={outcomes}"],
+             f"--junitxml={outcomes}", *RECORDING],
             check=True,
         )  # fmt: skip
         tests = json.loads(report.read_text(encoding="utf-8"))["tests"]
         cases = ElementTree.parse(outcomes).getroot().iter("testcase")
         green = {
-            f"{case.get('classname', '').removeprefix('examples.').replace('.', '/')}.py::{case.get('name')}": len(case)
-            == 0
-            for case in cases
+            _nodeid(case): case.find("failure") is case.find("error") is case.find("skipped") is None for case in cases
         }
     return {test["nodeid"].removeprefix("examples/"): test for test in tests}, green
 
 
-def answer(claim: Mapping[str, Any], tests: Mapping[str, Test], green: Mapping[str, bool]) -> tuple[str, str]:
+def measure(run: str, python: str) -> dict[str, dict[str, str]]:
+    """Measure the tests of a run of its own, without exploring them; return what each recorded."""
+    with tempfile.TemporaryDirectory() as folder:
+        outcomes = Path(folder) / "outcomes.xml"
+        tests = [str(HERE / claim["test"]) for claim in read_claims() if claim.get("run") == run]
+        options = ["-q", "--concur=off", "--concur-measure-seconds=30", f"--rootdir={HERE}", f"--junitxml={outcomes}"]
+        environment = os.environ | ({FULL: "1"} if run == "full" else {})
+        subprocess.run([python, "-m", "pytest", *options, *RECORDING, *tests], check=True, env=environment)
+        return {
+            _nodeid(case): {each.get("name", ""): each.get("value", "") for each in case.iter("property")}
+            for case in ElementTree.parse(outcomes).getroot().iter("testcase")
+        }
+
+
+def _nodeid(case: ElementTree.Element) -> str:
+    return f"{case.get('classname', '').removeprefix('examples.').replace('.', '/')}.py::{case.get('name')}"
+
+
+def answer_of_run(claim: Mapping[str, Any], recorded: Mapping[str, str] | None) -> tuple[str, str]:
+    """Return what a run of its own has seen, and whether the article is right about it."""
+    if recorded is None:
+        return "not asked for", "open"
+    if claim["says"] == "report":
+        return recorded["seen"], "measured"
+    speedup = {name: float(recorded[name]) for name in ("low", "estimate", "high")}
+    seen = f"{speedup['estimate']:.3g}x the throughput of a loop ({speedup['low']:.3g}-{speedup['high']:.3g})"
+    return seen, verdict_on(claim["says"], speedup)
+
+
+def answer(
+    claim: Mapping[str, Any],
+    tests: Mapping[str, Test],
+    green: Mapping[str, bool],
+    runs: Mapping[str, Mapping[str, Mapping[str, str]]] = MappingProxyType({}),
+) -> tuple[str, str]:
     """Return what was seen, and whether the article is right about it."""
     says: str = claim["says"]
+    if "run" in claim:
+        return answer_of_run(claim, runs.get(claim["run"], {}).get(claim["test"]))
     if says == "green":
         passed = green.get(claim["test"])
         return ("not run", "open") if passed is None else ("as claimed", "right") if passed else ("otherwise", "wrong")
@@ -83,10 +126,18 @@ def verdict_on(says: str, speedup: Mapping[str, float]) -> str:
     return "right" if high < CLEAR else "wrong" if low > CLEAR else "open"  # no gain
 
 
-def render(tests: Mapping[str, Test], green: Mapping[str, bool], *, has_picture: bool) -> str:
+def render(
+    tests: Mapping[str, Test],
+    green: Mapping[str, bool],
+    runs: Mapping[str, Mapping[str, Mapping[str, str]]] = MappingProxyType({}),
+    *,
+    has_picture: bool = False,
+) -> str:
     """Return the tables as Markdown."""
     claims = sorted(read_claims(), key=lambda claim: claim["row"])
-    rows = [[str(claim["row"]), claim["system"], claim["claim"], *answer(claim, tests, green)] for claim in claims]
+    rows = [
+        [str(claim["row"]), claim["system"], claim["claim"], *answer(claim, tests, green, runs)] for claim in claims
+    ]
     return "\n".join(
         [
             "# Who is right?",
@@ -203,12 +254,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=HERE / "RESULTS.md")
     parser.add_argument("--check", action="store_true", help="write nothing; fail if another answer comes out")
+    parser.add_argument(
+        "--full", action="store_true", help="batches and crowds as large as the article's: minutes more"
+    )
+    parser.add_argument(
+        "--free-threaded", metavar="PYTHON", help="an interpreter without a GIL that has this plugin installed"
+    )
     given = parser.parse_args()
     tests, green = run_examples()
     if given.check:
-        sys.exit(disagreements(given.out.read_text(encoding="utf-8"), render(tests, green, has_picture=False)))
+        sys.exit(disagreements(given.out.read_text(encoding="utf-8"), render(tests, green)))
     has_picture = draw(tests, given.out.with_name("results.svg"))
-    given.out.write_text(render(tests, green, has_picture=has_picture), encoding="utf-8")
+    runs = {"full": measure("full", sys.executable)} if given.full else {}
+    if given.free_threaded:
+        runs["without a GIL"] = measure("without a GIL", given.free_threaded)
+    given.out.write_text(render(tests, green, runs, has_picture=has_picture), encoding="utf-8")
     print(f"{given.out} written")
 
 

@@ -61,9 +61,11 @@ class Concur:
     In a marked test tasks run under control; anywhere else they are real threads, run once.
     """
 
-    def __init__(self, hooks: Hooks, outcomes: Outcomes) -> None:
+    def __init__(self, hooks: Hooks, outcomes: Outcomes, plain_seconds: Callable[[], float]) -> None:
+        """``plain_seconds``: returns how long a comparison outside a marked test may take."""
         self._hooks = hooks
         self._outcomes = outcomes
+        self._plain_seconds = plain_seconds
         self._make_measuring: Callable[[], Measuring] | None = None
         self._measuring: Measuring | None = None
 
@@ -216,7 +218,7 @@ class Concur:
             else:
                 from pytest_concur.measure.plain import PlainMeasuring
 
-                self._measuring = PlainMeasuring()
+                self._measuring = PlainMeasuring(self._plain_seconds())
         return self._measuring
 
     def _note_more(self) -> None:

@@ -75,14 +75,24 @@ def thread_for_each(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
 
 
 def thread_for_each_limited(work: Callable[[T], R], items: Sequence[T], limit: int = 100) -> list[R]:
-    """One thread an item, at most ``limit`` at work: a semaphore."""
+    """One thread an item, started when a semaphore lets it: at most ``limit`` at a time."""
+    results: list[R | None] = [None] * len(items)
     permits = threading.Semaphore(limit)
 
-    def limited(item: T) -> R:
-        with permits:
-            return work(item)
+    def process(index: int, item: T) -> None:
+        try:
+            results[index] = work(item)
+        finally:
+            permits.release()
 
-    return thread_for_each(limited, items)
+    threads = []
+    for each in enumerate(items):
+        permits.acquire()
+        threads.append(threading.Thread(target=process, args=each))
+        threads[-1].start()
+    for thread in threads:
+        thread.join()
+    return results  # type: ignore[return-value]  # every thread has put its own in
 
 
 def pool_of_threads(work: Callable[[T], R], items: Sequence[T], workers: int = 4) -> list[R]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -9,10 +10,14 @@ from functools import partial
 import batch
 import pytest
 
+FULL = "CONCUR_EXAMPLES_FULL" in os.environ
+"""Batches as large as the article's; with ``--concur=off``, since exploring thousands of threads takes minutes."""
+
 FEW = pytest.mark.concurrency(schedules=5)
 """Batches are long; that they are correct is explored in tests of their own, on three items."""
 
-ITEMS = list(range(200))
+ITEMS = list(range(1_000 if FULL else 200))
+MANY_ITEMS = list(range(10_000 if FULL else 200))
 
 
 # ---- correctness ----
@@ -40,25 +45,26 @@ def test_steps_of_a_pipeline_keep_their_order():
 # ---- does it pay? ----
 
 
-def compare(concur, sequential, concurrent, work, items, **more):
-    return concur.compare(
-        sequential=lambda: sequential(work, items),
-        concurrent=lambda: concurrent(work, items),
-        operations=len(items),
-        **more,
+def compare(concur, sequential, concurrent, work, items, record=None):
+    """Compare two designs; ``record``: pytest's ``record_property``, for who reads ``--junitxml``."""
+    result = concur.compare(
+        sequential=lambda: sequential(work, items), concurrent=lambda: concurrent(work, items), operations=len(items)
     )
+    if record is not None:
+        for name in ("low", "estimate", "high"):
+            record(name, getattr(result.speedup, name))
 
 
 @FEW
 @pytest.mark.parametrize("work", [batch.double, batch.double_busy, batch.double_asleep])
-def test_a_thread_for_each_item(concur, work):
-    compare(concur, batch.in_a_loop, batch.thread_for_each, work, ITEMS)
+def test_a_thread_for_each_item(concur, work, record_property):
+    compare(concur, batch.in_a_loop, batch.thread_for_each, work, ITEMS, record_property)
 
 
 @FEW
 @pytest.mark.parametrize("work", [batch.double_busy, batch.double_asleep])
-def test_a_thread_for_each_item_behind_a_semaphore(concur, work):
-    compare(concur, batch.in_a_loop, batch.thread_for_each_limited, work, ITEMS)
+def test_a_thread_for_each_item_behind_a_semaphore(concur, work, record_property):
+    compare(concur, batch.in_a_loop, batch.thread_for_each_limited, work, MANY_ITEMS, record_property)
 
 
 @FEW
@@ -73,6 +79,13 @@ IMAGES = [[[(x * y + n) & 255 for x in range(24)] for y in range(24)] for n in r
 @FEW
 def test_heavy_computing_in_threads(concur):
     compare(concur, batch.in_a_loop, batch.thread_for_each, batch.blur, IMAGES)
+
+
+@pytest.mark.skipif("free-threading" not in sys.version, reason="needs a build without a GIL")
+def test_heavy_computing_in_threads_without_a_gil(concur, record_property):
+    """Measured by a plain test: such a build cannot be explored. The figures go to ``--junitxml``."""
+    large = [[[(x * y + n) & 255 for x in range(96)] for y in range(96)] for n in range(4)]
+    compare(concur, batch.in_a_loop, batch.thread_for_each, batch.blur, large, record_property)
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 import pytest
 
 pytest.importorskip("urllib3", reason="real servers need the extra: pip install 'pytest-concur[examples]'")
 import serving
+
+FULL = "CONCUR_EXAMPLES_FULL" in os.environ
+"""As many users at once as the article has."""
 
 FEW = pytest.mark.concurrency(schedules=5)
 
@@ -50,10 +54,11 @@ def test_a_service_under_load(concur, server):
 
 @FEW
 @with_server(("locked_api", "threaded", 1), ("plain_api", "threaded", 1))
-def test_an_api_under_load(concur, server):
+def test_an_api_under_load(concur, server, record_property):
     assert server.get("/7").json() == {"value": "value 7"}
     assert server.get("/missing").status == 500
-    concur.load(lambda: server.get("/7"), users=4, seconds=1.0)
+    load = concur.load(lambda: server.get("/7"), users=1_000 if FULL else 4, seconds=5.0 if FULL else 1.0)
+    record_property("seen", f"{load.throughput:,.0f}/s, p50 {1e3 * load.p50:.0f} ms, max {1e3 * load.max:.0f} ms")
 
 
 @pytest.mark.concurrency(schedules=1)

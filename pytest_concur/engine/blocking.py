@@ -24,7 +24,6 @@ from pytest_concur.model.waiting import Place
 LOCK = _thread.LockType
 RLOCK = _thread.RLock
 SIMPLE_QUEUE = _queue.SimpleQueue
-HANDLE: Any = getattr(_thread, "_ThreadHandle", None)  # CPython 3.13+
 
 
 class ControlledLock:
@@ -135,9 +134,10 @@ class ControlledLock:
         name = name_of(self._real) if self._execution.is_recording else ""
         return f"{type(self._real).__name__} {name}".replace("lock lock", "lock").rstrip()
 
-    def is_left_held(self, gone: list[Task]) -> bool:
-        """Whether a task that is gone still holds it."""
-        return self._owner in gone and not self.is_signal
+    def is_left_held(self) -> bool:
+        """Whether a task that has ended still holds it, or the body, which has returned when this is asked."""
+        owner = self._owner
+        return owner is not None and (owner.has_ended or owner.id == 0) and not self.is_signal
 
     def reset(self) -> None:
         """The run is over: a lock that one of its tasks still holds would block the next run."""
@@ -197,7 +197,7 @@ class ControlledSentinel(ControlledLock):
     def quiet_release(self) -> None:
         self._real.release()
 
-    def is_left_held(self, gone: list[Task]) -> bool:
+    def is_left_held(self) -> bool:
         return False
 
     def reset(self) -> None:
@@ -260,7 +260,7 @@ class ControlledQueue:
     def describe(self) -> str:
         return f"SimpleQueue {name_of(self._real) if self._execution.is_recording else ''}.get()"
 
-    def is_left_held(self, gone: list[Task]) -> bool:
+    def is_left_held(self) -> bool:
         return False
 
     def reset(self) -> None:
@@ -302,7 +302,7 @@ class ControlledHandle:
     def describe(self) -> str:
         return self._task.describe()
 
-    def is_left_held(self, gone: list[Task]) -> bool:
+    def is_left_held(self) -> bool:
         return False
 
     def reset(self) -> None:

@@ -87,6 +87,7 @@ class Execution:
         """The run has ended early; whoever still runs is to unwind."""
 
         self.tasks: list[Task] = []
+        self._names = {"main": 1}  # how many tasks were named so, or so with a number behind
         self.locks: dict[int, Any] = {}
         """Controlled counterparts by the id of the real object, which they keep alive."""
 
@@ -157,8 +158,7 @@ class Execution:
         for task in self.tasks:  # grows while it is walked
             if task.id and not task.daemon:
                 self.join(task)
-        gone = [task for task in self.tasks if task.has_ended or task.id == 0]
-        self.record.held_locks = [lock.describe() for lock in self.locks.values() if lock.is_left_held(gone)]
+        self.record.held_locks = [lock.describe() for lock in self.locks.values() if lock.is_left_held()]
 
     def _end(self) -> None:
         """End whoever is left, and leave no lock of this run held."""
@@ -588,13 +588,14 @@ class Execution:
             self._stuck()
 
     def _unique(self, name: str) -> str:
-        taken = {task.name for task in self.tasks}
-        if name not in taken:
-            return name
-        number = 2
-        while f"{name} {number}" in taken:
+        names, number = self._names, self._names.get(name, 0) + 1
+        unique = name if number == 1 else f"{name} {number}"
+        while unique in names:
             number += 1
-        return f"{name} {number}"
+            unique = f"{name} {number}"
+        names[name] = number
+        names.setdefault(unique, 1)
+        return unique
 
     # ---- the run ends early ----
 

@@ -19,7 +19,6 @@ from typing import Any
 from pytest_concur.engine.alike import OrderedSet, function_name, thread_name
 from pytest_concur.engine.announced import AnnouncedLock, AnnouncedQueue, stack_from
 from pytest_concur.engine.blocking import (
-    HANDLE,
     LOCK,
     RLOCK,
     SIMPLE_QUEUE,
@@ -297,11 +296,6 @@ class Hooks:
             made: Any = (AnnouncedLock if execution.sees_operations else ControlledLock)(execution, real)
         elif isinstance(real, SIMPLE_QUEUE):
             made = (AnnouncedQueue if execution.sees_operations else ControlledQueue)(execution, real)
-        elif HANDLE is not None and kind is HANDLE:
-            task = next((task for task in execution.tasks if task.sentinel is real), None)
-            if task is None:
-                return None
-            made = ControlledHandle(execution, real, task)
         else:
             return None
         execution.locks[id(real)] = made
@@ -350,7 +344,8 @@ class Hooks:
         thread = getattr(function, "__self__", None)
         name = thread_name(thread) if isinstance(thread, threading.Thread) else function_name(function)
         task = execution.spawn(name, function, daemon=daemon, handle=handle)
-        task.thread, task.sentinel = thread, handle
+        task.thread = thread
+        execution.locks[id(handle)] = ControlledHandle(execution, handle, task)
         if isinstance(thread, threading.Thread):
             execution.boot(task)
         return handle
@@ -359,9 +354,7 @@ class Hooks:
         real = _thread._set_sentinel()  # type: ignore[attr-defined]
         execution = self.mine()
         if execution is not None:
-            task = execution.current
-            task.sentinel = real
-            execution.locks[id(real)] = ControlledSentinel(execution, real, task)
+            execution.locks[id(real)] = ControlledSentinel(execution, real, execution.current)
         return real
 
     def _raw_body(self, function: Any, args: Any, kwargs: Any) -> Callable[[], Any]:

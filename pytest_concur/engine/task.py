@@ -40,9 +40,6 @@ class Task:
     thread: Any = None
     """The ``threading.Thread``, if it is one."""
 
-    sentinel: Any = None
-    """CPython 3.11, 3.12: the lock that C code releases when the thread is gone."""
-
     result: Any = None
     exception: BaseException | None = None
     is_unhandled = False

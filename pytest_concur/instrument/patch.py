@@ -64,7 +64,9 @@ class _Unit:
     code: types.CodeType
     owner: Owner
     module: str
-    functions: list[types.FunctionType]
+    functions: dict[int, types.FunctionType]
+    """By identity."""
+
     globals: dict[str, object]
 
 
@@ -132,7 +134,7 @@ class Patch:
         """Put every function's own code back."""
         self._mode = None
         for unit in self._chosen.values():
-            for function in unit.functions:
+            for function in unit.functions.values():
                 function.__code__ = unit.code
 
     def absorb(self, *, freeze_names: bool) -> bool:
@@ -185,16 +187,15 @@ class Patch:
             code = function.__code__
             known = swapped.get(id(code)) or self._units.get(id(code))
             if known is not None:
-                if function not in known.functions:
-                    known.functions.append(function)
+                known.functions[id(function)] = function
                 continue
             if is_bound(code):
                 continue  # a function that an earlier run made, and that outlived it
             unit = mine.get(id(code))
             if unit is None:
                 module = str(function.__globals__.get("__name__"))
-                unit = mine[id(code)] = _Unit(code, owner, module, [], function.__globals__)
-            unit.functions.append(function)
+                unit = mine[id(code)] = _Unit(code, owner, module, {}, function.__globals__)
+            unit.functions[id(function)] = function
         self._units.update(mine)
         for unit in mine.values():
             self._by_module.setdefault(unit.module, []).append(unit)
@@ -225,7 +226,7 @@ class Patch:
     def _swap(self, unit: _Unit) -> None:
         assert self._mode is not None, "nothing is swapped in"
         code = self._code_for(unit, self._mode)
-        for function in unit.functions:
+        for function in unit.functions.values():
             function.__code__ = code
 
     def _difference(self, mode: Mode) -> list[tuple[types.FunctionType, types.CodeType, types.CodeType]]:
@@ -242,7 +243,7 @@ class Patch:
             for unit in self._chosen.values():
                 code, first = self._code_for(unit, mode), self._code_for(unit, self._first_mode)
                 if code is not first:
-                    found += [(function, code, first) for function in unit.functions]
+                    found += [(function, code, first) for function in unit.functions.values()]
         return found
 
     def _code_for(self, unit: _Unit, mode: Mode) -> types.CodeType:

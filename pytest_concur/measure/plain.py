@@ -10,11 +10,13 @@ from pytest_concur.measure.load import summarize
 from pytest_concur.measure.workload import Comparing, Loading
 from pytest_concur.model.measurement import Comparison, Load
 
-SECONDS = 3.0
-
 
 class PlainMeasuring:
     """Measures what a test asks for, once."""
+
+    def __init__(self, seconds: float) -> None:
+        """``seconds``: most wall time for the pairs of a comparison."""
+        self._seconds = seconds
 
     def in_controlled_run(self) -> NoReturn:
         raise BodyEnds
@@ -27,7 +29,7 @@ class PlainMeasuring:
             operations=work.operations,
             workers=work.workers,
             results=work.run_once(),
-            plan=Plan(seed=0, seconds=SECONDS),
+            plan=Plan(seed=0, seconds=self._seconds),
         )
         return measured
 

@@ -415,7 +415,7 @@ class TestRunner:
                 return function(**arguments)
             except BodyEnds:
                 return None
-        concur = Concur(self._around.hooks, self._around.outcomes)
+        concur = Concur(self._around.hooks, self._around.outcomes, lambda: self._options.measure_seconds)
         concur.run(*[lambda: function(**arguments)] * threads, names=[f"thread {i + 1}" for i in range(threads)])
         return None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from project import UNHURRIED, module, run_project
+from project import UNHURRIED, module, run_project, run_pytest
 
 
 def test_worker_kept_in_a_global_is_no_deadlock(pytester):
@@ -263,3 +263,29 @@ def test_a_turn_that_is_lost_ends_the_run(pytester):
 
     assert result.verdict == "inconclusive", result.output
     assert "has gone and taken the turn along" in str(result.only.uncontrolled)
+
+
+def test_a_build_without_a_gil_is_not_explored(pytester):
+    """There a test runs once as it stands, is no pass, and replays nothing."""
+    (pytester.path / "conftest.py").write_text(
+        'import sys\n\nsys.version += " free-threading build"\n', encoding="utf-8"
+    )
+    text = module(
+        """
+        @pytest.mark.concurrency
+        def test_program(concur):
+            box = Box()
+
+            def add():
+                box.x += 1
+
+            assert concur.run(add, add) == [None, None]
+        """
+    )
+
+    result = run_project(pytester, text)
+
+    assert (result.verdict, result.findings) == ("inconclusive", ())
+    assert result.outcomes == {"passed": 1, "warnings": 1}
+    assert "cannot be explored yet; use one with a GIL" in result.output
+    assert run_pytest(pytester, "--concur-replay=c1AAAA").outcomes == {"failed": 1}
