@@ -22,14 +22,18 @@ from pytest_concur.strategies.early_timeout import fires_early
 
 
 class Profile:
-    """How often each task touches each resource, as seen in the latest schedule that touched it."""
+    """How often each task touches each resource, as seen in the latest schedule in which it did.
+
+    A task that ended early, and did not come so far, leaves what was known of it: orders that it missed are to come.
+    """
 
     def __init__(self) -> None:
         self._counts: dict[Hashable, dict[int, int]] = {}
         self._written: set[Hashable] = set()
 
     def learn(self, counts: Mapping[Hashable, dict[int, int]], written: set[Hashable]) -> None:
-        self._counts.update(counts)
+        for family, tasks in counts.items():
+            self._counts.setdefault(family, {}).update(tasks)
         self._written |= written
 
     def draw(self, rng: Random) -> tuple[Hashable, dict[int, int]]:
