@@ -234,7 +234,11 @@ def test_workers_give_a_curve(pytester):
 
 
 def test_waiting_for_a_lock_is_the_explanation(pytester):
-    """The lock that the threads wait for is named, with its place and its share."""
+    """The lock that the threads wait for is named, with its place and its share.
+
+    Of four threads that hold it for 5 ms each, one after the other, the last waits 15 ms: 60 % of the 50 ms that they
+    take together. Less if a busy machine starts them one by one.
+    """
     text = """
         class Store:
             def __init__(self):
@@ -242,7 +246,7 @@ def test_waiting_for_a_lock_is_the_explanation(pytester):
 
             def use(self):
                 with self._lock:
-                    time.sleep(0.001)
+                    time.sleep(0.005)
 
 
         def sequential():
@@ -267,8 +271,8 @@ def test_waiting_for_a_lock_is_the_explanation(pytester):
         def test_program(concur):
             result = concur.compare(sequential=sequential, concurrent=concurrent, operations=4)
             assert result.verdict == "premature"
-            assert result.lock_wait > 0.4
-            assert result.contention[0].share > 0.4
+            assert result.lock_wait > 0.2
+            assert result.contention[0].share > 0.2
     """
     result = run(pytester, text)
 
