@@ -236,34 +236,34 @@ def test_workers_give_a_curve(pytester):
 def test_waiting_for_a_lock_is_the_explanation(pytester):
     """The lock that the threads wait for is named, with its place and its share.
 
-    Of four threads that hold it for 5 ms each, one after the other, the last waits 15 ms: 60 % of the 50 ms that they
-    take together. Less if a busy machine starts them one by one.
+    Of four threads that hold it for 20 ms each, one after the other, the last waits 60 ms: 120 ms of the 280 ms that
+    they and the main thread take together are waiting. Less if a busy machine starts them one by one. They take four
+    times as long as one thread: more than any neighbours can be blamed for.
     """
     text = """
         class Store:
             def __init__(self):
                 self._lock = threading.Lock()
 
-            def use(self):
+            def use(self, seconds):
                 with self._lock:
-                    time.sleep(0.005)
+                    time.sleep(seconds)
 
 
         def sequential():
             store = Store()
             for _ in range(4):
-                store.use()
+                store.use(0.005)
             return 4
 
 
         def concurrent():
             store = Store()
-            threads = [threading.Thread(target=store.use) for _ in range(4)]
+            threads = [threading.Thread(target=store.use, args=(0.020,)) for _ in range(4)]
             for thread in threads:
                 thread.start()
             for thread in threads:
                 thread.join()
-            time.sleep(0.020)
             return 4
 
 
