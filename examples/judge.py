@@ -21,6 +21,7 @@ from types import MappingProxyType
 from typing import Any
 from xml.etree import ElementTree
 
+from pytest_concur.measure.judge import WORTH
 from pytest_concur.measure.machine import environment, processor_model
 
 HERE = Path(__file__).parent
@@ -30,9 +31,6 @@ FULL = "CONCUR_EXAMPLES_FULL"
 
 RECORDING = ("-o", "junit_family=xunit1")
 """Lets tests record what they measured."""
-
-NOT_GREEN = ("failure", "error", "skipped")
-
 CLEAR = 1.5
 """Factor from which one side is clearly faster: machines differ by less."""
 
@@ -43,8 +41,12 @@ FAN_OUT_COUNTS = "web/test_web.py::test_the_fan_out_service_counts_right"
 ONE_COUNTS = "web/test_web.py::test_the_simple_service_counts_right_in_a_single_threaded_server"
 
 
-def run_examples() -> tuple[dict[str, Test], dict[str, bool]]:
-    """Run all tests below this folder; return what the JSON report says of marked ones, and which of all are green."""
+def run_examples() -> tuple[dict[str, Test], dict[str, str | None]]:
+    """Run all tests below this folder.
+
+    Returns:
+        What the JSON report says of marked tests; and of all tests what they have seen, ``None`` if they are not green.
+    """
     with tempfile.TemporaryDirectory() as folder:
         report, outcomes = Path(folder) / "report.json", Path(folder) / "outcomes.xml"
         subprocess.run(
@@ -53,11 +55,11 @@ def run_examples() -> tuple[dict[str, Test], dict[str, bool]]:
             check=True,
         )  # fmt: skip
         tests = json.loads(report.read_text(encoding="utf-8"))["tests"]
-        cases = ElementTree.parse(outcomes).getroot().iter("testcase")
-        green = {
-            _nodeid(case): case.find("failure") is case.find("error") is case.find("skipped") is None for case in cases
+        seen = {
+            name: recorded.get("seen", "as claimed") if is_green else None
+            for name, is_green, recorded in read_outcomes(outcomes)
         }
-    return {test["nodeid"].removeprefix("examples/"): test for test in tests}, green
+    return {test["nodeid"].removeprefix("examples/"): test for test in tests}, seen
 
 
 def measure(run: str, python: str) -> dict[str, dict[str, str]]:
@@ -68,14 +70,19 @@ def measure(run: str, python: str) -> dict[str, dict[str, str]]:
         options = ["-q", "--concur=off", "--concur-measure-seconds=30", f"--rootdir={HERE}", f"--junitxml={outcomes}"]
         environment = os.environ | ({FULL: "1"} if run == "full" else {})
         subprocess.run([python, "-m", "pytest", *options, *RECORDING, *tests], check=True, env=environment)
-        return {
-            _nodeid(case): {each.get("name", ""): each.get("value", "") for each in case.iter("property")}
-            for case in ElementTree.parse(outcomes).getroot().iter("testcase")
-        }
+        return {name: recorded for name, _, recorded in read_outcomes(outcomes)}
 
 
-def _nodeid(case: ElementTree.Element) -> str:
-    return f"{case.get('classname', '').removeprefix('examples.').replace('.', '/')}.py::{case.get('name')}"
+def read_outcomes(path: Path) -> list[tuple[str, bool, dict[str, str]]]:
+    """Return of each test in a JUnit report its id, whether it is green, and what it recorded."""
+    return [
+        (
+            f"{case.get('classname', '').removeprefix('examples.').replace('.', '/')}.py::{case.get('name')}",
+            case.find("failure") is case.find("error") is case.find("skipped") is None,
+            {each.get("name", ""): each.get("value", "") for each in case.iter("property")},
+        )
+        for case in ElementTree.parse(path).getroot().iter("testcase")
+    ]
 
 
 def answer_of_run(claim: Mapping[str, Any], recorded: Mapping[str, str] | None) -> tuple[str, str]:
@@ -92,19 +99,26 @@ def answer_of_run(claim: Mapping[str, Any], recorded: Mapping[str, str] | None) 
 def answer(
     claim: Mapping[str, Any],
     tests: Mapping[str, Test],
-    green: Mapping[str, bool],
+    seen_by: Mapping[str, str | None],
     runs: Mapping[str, Mapping[str, Mapping[str, str]]] = MappingProxyType({}),
 ) -> tuple[str, str]:
     """Return what was seen, and whether the article is right about it."""
     says: str = claim["says"]
     if "run" in claim:
         return answer_of_run(claim, runs.get(claim["run"], {}).get(claim["test"]))
-    if says == "green":
-        passed = green.get(claim["test"])
-        return ("not run", "open") if passed is None else ("as claimed", "right") if passed else ("otherwise", "wrong")
-    test = tests.get(claim["test"])
-    if test is None:
+    name = claim["test"]
+    if name in tests and says != "green":
+        return answer_of_marked(says, tests[name])
+    if name not in seen_by:
         return "not run", "open"
+    seen = seen_by[name]
+    if seen is None:
+        return "otherwise", "wrong"
+    return seen, "right" if says == "green" else "measured"
+
+
+def answer_of_marked(says: str, test: Test) -> tuple[str, str]:
+    """Return what the plugin has seen in a test, and whether the article is right about it."""
     kinds = [finding["kind"] for finding in test["findings"] if not finding["warning"]]
     if says in ("passes", "fails"):
         seen = f"{test['explored']['schedules']} schedules, " + (", ".join(kinds) or "nothing found")
@@ -117,18 +131,21 @@ def answer(
 
 
 def verdict_on(says: str, speedup: Mapping[str, float]) -> str:
-    """Say whether a claim about speed is right; what is about even proves neither a gain nor a loss."""
+    """Say whether a claim about speed is right; what is about even proves neither a gain nor a loss.
+
+    What pays need not pay for two: it must be worth it, as ``concur.compare`` understands that.
+    """
     low, estimate, high = speedup["low"], speedup["estimate"], speedup["high"] or float("inf")
     if says == "premature":
         return "right" if high < 1 / CLEAR else "wrong" if estimate > 1 / CLEAR else "open"
     if says == "pays":
-        return "right" if low > CLEAR else "wrong" if estimate < CLEAR else "open"
+        return "right" if low > WORTH else "wrong" if high < WORTH else "open"
     return "right" if high < CLEAR else "wrong" if low > CLEAR else "open"  # no gain
 
 
 def render(
     tests: Mapping[str, Test],
-    green: Mapping[str, bool],
+    seen_by: Mapping[str, str | None],
     runs: Mapping[str, Mapping[str, Mapping[str, str]]] = MappingProxyType({}),
     *,
     has_picture: bool = False,
@@ -136,7 +153,7 @@ def render(
     """Return the tables as Markdown."""
     claims = sorted(read_claims(), key=lambda claim: claim["row"])
     rows = [
-        [str(claim["row"]), claim["system"], claim["claim"], *answer(claim, tests, green, runs)] for claim in claims
+        [str(claim["row"]), claim["system"], claim["claim"], *answer(claim, tests, seen_by, runs)] for claim in claims
     ]
     return "\n".join(
         [
@@ -261,14 +278,14 @@ def main() -> None:
         "--free-threaded", metavar="PYTHON", help="an interpreter without a GIL that has this plugin installed"
     )
     given = parser.parse_args()
-    tests, green = run_examples()
+    tests, seen_by = run_examples()
     if given.check:
-        sys.exit(disagreements(given.out.read_text(encoding="utf-8"), render(tests, green)))
+        sys.exit(disagreements(given.out.read_text(encoding="utf-8"), render(tests, seen_by)))
     has_picture = draw(tests, given.out.with_name("results.svg"))
     runs = {"full": measure("full", sys.executable)} if given.full else {}
     if given.free_threaded:
         runs["without a GIL"] = measure("without a GIL", given.free_threaded)
-    given.out.write_text(render(tests, green, runs, has_picture=has_picture), encoding="utf-8")
+    given.out.write_text(render(tests, seen_by, runs, has_picture=has_picture), encoding="utf-8")
     print(f"{given.out} written")
 
 

@@ -55,6 +55,20 @@ def test_answers(says, test, expected):
 
 
 @pytest.mark.parametrize(
+    ("says", "seen_by", "expected"),
+    [
+        ("green", {"t": "as claimed"}, ("as claimed", "right")),
+        ("green", {"t": None}, ("otherwise", "wrong")),
+        ("report", {"t": "7/s"}, ("7/s", "measured")),
+        ("report", {}, ("not run", "open")),
+    ],
+)
+def test_answers_of_plain_tests(says, seen_by, expected):
+    """Passing is the answer, and what the test recorded."""
+    assert judge.answer({"test": "t", "says": says}, {}, seen_by) == expected
+
+
+@pytest.mark.parametrize(
     ("says", "low", "estimate", "high", "expected"),
     [
         ("premature", 0.4, 0.5, 0.6, "right"),
@@ -62,15 +76,16 @@ def test_answers(says, test, expected):
         ("premature", 0.7, 0.75, 0.9, "wrong"),
         ("premature", 1.1, 1.2, 1.3, "wrong"),
         ("pays", 2.0, 3.0, 4.0, "right"),
-        ("pays", 1.4, 1.6, 1.8, "open"),
-        ("pays", 1.0, 1.1, 1.2, "wrong"),
+        ("pays", 1.2, 1.3, 1.4, "right"),
+        ("pays", 1.0, 1.1, 1.2, "open"),
+        ("pays", 0.9, 1.0, 1.05, "wrong"),
         ("no gain", 0.9, 1.0, 1.1, "right"),
         ("no gain", 1.4, 1.5, 1.6, "open"),
         ("no gain", 2.0, 3.0, None, "wrong"),
     ],
 )
 def test_claims_about_speed(says, low, estimate, high, expected):
-    """Right or wrong beyond a half, whatever side of even a machine falls on."""
+    """A loss is right or wrong beyond a half, whatever side of even a machine falls on; a gain as soon as it is one."""
     assert judge.verdict_on(says, {"low": low, "estimate": estimate, "high": high}) == expected
 
 

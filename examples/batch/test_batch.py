@@ -16,8 +16,8 @@ FULL = "CONCUR_EXAMPLES_FULL" in os.environ
 FEW = pytest.mark.concurrency(schedules=5)
 """Batches are long; that they are correct is explored in tests of their own, on three items."""
 
-ITEMS = list(range(1_000 if FULL else 200))
-MANY_ITEMS = list(range(10_000 if FULL else 200))
+ITEMS = list(range(1_000 if FULL else 100))
+MANY_ITEMS = list(range(10_000 if FULL else 100))
 
 
 # ---- correctness ----
@@ -73,10 +73,13 @@ def test_a_pool_of_four_threads(concur, work):
     compare(concur, batch.in_a_loop, batch.pool_of_threads, work, ITEMS)
 
 
-IMAGES = [[[(x * y + n) & 255 for x in range(24)] for y in range(24)] for n in range(4)]
+LONG = pytest.mark.concurrency(schedules=5, granularity="sync")
+"""Much computing that shares nothing: switches between two pixels would show nothing new."""
+
+IMAGES = [[[(x * y + n) & 255 for x in range(96)] for y in range(96)] for n in range(4)]
 
 
-@FEW
+@LONG
 def test_heavy_computing_in_threads(concur):
     compare(concur, batch.in_a_loop, batch.thread_for_each, batch.blur, IMAGES)
 
@@ -84,8 +87,7 @@ def test_heavy_computing_in_threads(concur):
 @pytest.mark.skipif("free-threading" not in sys.version, reason="needs a build without a GIL")
 def test_heavy_computing_in_threads_without_a_gil(concur, record_property):
     """Measured by a plain test: such a build cannot be explored. The figures go to ``--junitxml``."""
-    large = [[[(x * y + n) & 255 for x in range(96)] for y in range(96)] for n in range(4)]
-    compare(concur, batch.in_a_loop, batch.thread_for_each, batch.blur, large, record_property)
+    compare(concur, batch.in_a_loop, batch.thread_for_each, batch.blur, IMAGES, record_property)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +97,7 @@ def processes():
         yield pool
 
 
-@pytest.mark.concurrency(schedules=1)  # what processes do is outside control
+@LONG  # what processes do is outside control
 @pytest.mark.skipif(sys.platform == "win32", reason="processes are started in another way there")
 def test_heavy_computing_in_processes(concur, processes):
     compare(concur, batch.in_a_loop, partial(batch.pool_of_processes, processes), batch.blur, IMAGES)

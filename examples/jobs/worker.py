@@ -13,6 +13,9 @@ from typing import Any
 
 from broker import Broker, BrokerGone
 
+HEAVY = 300_000
+"""Numbers to add up in heavy work: a few milliseconds."""
+
 LOG = logging.getLogger("worker")
 
 
@@ -20,6 +23,8 @@ def process(job: dict[str, Any], results: Path) -> None:
     """Do a job: its result is a file of its own, so that doing it twice does no harm."""
     if job["work"] == "fail":
         raise ValueError(f"job {job['id']} cannot be done")
+    if job["work"] == "heavy":
+        sum(range(HEAVY))
     (results / job["id"]).write_text(str(job["number"] ** 2))
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
+from pathlib import Path
 
 import pytest
 
 pytest.importorskip("urllib3", reason="real servers need the extra: pip install 'pytest-concur[examples]'")
 import serving
+
+HERE = Path(__file__).parent
 
 FULL = "CONCUR_EXAMPLES_FULL" in os.environ
 """As many users at once as the article has."""
@@ -20,7 +23,7 @@ FEW = pytest.mark.concurrency(schedules=5)
 def server(request):
     """A server that is ready before the test begins: in a controlled run time is virtual, and waiting takes none."""
     application, kind, instances = request.param
-    with serving.serve(f"services:{application}", kind=kind, instances=instances) as client:
+    with serving.serve(f"services:{application}", HERE, kind=kind, instances=instances) as client:
         yield client
 
 

@@ -15,7 +15,6 @@ from typing import Literal
 
 import urllib3
 
-HERE = Path(__file__).parent
 START_S = 20.0
 
 Kind = Literal["single-threaded", "threaded", "waitress"]
@@ -37,29 +36,27 @@ class Client:
 
 
 @contextmanager
-def serve(
-    application: str, *, kind: Kind, instances: int = 1, threads: int = 8, folder: Path = HERE
-) -> Iterator[Client]:
-    """Serve ``module:name`` of ``folder`` until the block ends.
+def serve(application: str, folder: Path, *, kind: Kind, instances: int = 1, threads: int = 8) -> Iterator[Client]:
+    """Serve ``module:name`` of a folder until the block ends.
 
     Args:
         application: The WSGI callable.
+        folder: Where the module is.
         kind: The server.
         instances: So many processes behind nginx if that is installed; else processes that share the port.
         threads: Of each process, where the server has threads.
-        folder: Where the module is.
     """
     with ExitStack() as stack:
         if instances > 1 and shutil.which("nginx") is not None and kind != "waitress":
-            ports = [stack.enter_context(_server(application, kind, 1, threads, folder)) for _ in range(instances)]
+            ports = [stack.enter_context(_server(application, folder, kind, 1, threads)) for _ in range(instances)]
             port = stack.enter_context(_balancer(ports))
         else:
-            port = stack.enter_context(_server(application, kind, instances, threads, folder))
+            port = stack.enter_context(_server(application, folder, kind, instances, threads))
         yield Client(f"http://127.0.0.1:{port}")
 
 
 @contextmanager
-def _server(application: str, kind: Kind, instances: int, threads: int, folder: Path) -> Iterator[int]:
+def _server(application: str, folder: Path, kind: Kind, instances: int, threads: int) -> Iterator[int]:
     port = _free_port()
     if kind == "waitress":
         command = ["waitress", f"--listen=127.0.0.1:{port}", f"--threads={threads}", application]

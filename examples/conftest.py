@@ -1,0 +1,1 @@
+"""Beside the modules that several folders use, so that pytest finds them."""
