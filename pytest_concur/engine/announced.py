@@ -11,8 +11,8 @@ import types
 from typing import Any
 
 from pytest_concur.engine.blocking import ControlledLock, ControlledQueue, name_of
-from pytest_concur.engine.execution import Execution
 from pytest_concur.engine.frames import is_ours, user_frame
+from pytest_concur.engine.seeing import SeeingExecution
 from pytest_concur.model.operation import Operation
 from pytest_concur.model.witness import Stack
 
@@ -23,7 +23,9 @@ DEEPEST_STACK = 8
 class AnnouncedLock(ControlledLock):
     """A lock whose operations are announced."""
 
-    def __init__(self, execution: Execution, real: Any) -> None:
+    _execution: SeeingExecution
+
+    def __init__(self, execution: SeeingExecution, real: Any) -> None:
         super().__init__(execution, real)
         self._number = number = execution.number_of(real)
         family = "lock", number
@@ -101,7 +103,9 @@ class AnnouncedLock(ControlledLock):
 class AnnouncedQueue(ControlledQueue):
     """A queue whose operations are announced."""
 
-    def __init__(self, execution: Execution, real: Any) -> None:
+    _execution: SeeingExecution
+
+    def __init__(self, execution: SeeingExecution, real: Any) -> None:
         super().__init__(execution, real)
         self._number = number = execution.number_of(real)
         self.operation = Operation("get", number, None, True, ("queue", number))

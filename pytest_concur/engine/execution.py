@@ -15,9 +15,8 @@ import sys
 import weakref
 from bisect import insort
 from collections.abc import Callable, Sequence
-from functools import cached_property, partial
 from random import Random
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from pytest_concur.engine import carrier
 from pytest_concur.engine.clock import VirtualClock
@@ -28,7 +27,7 @@ from pytest_concur.engine.record import Ending, Record
 from pytest_concur.engine.task import Boot, Gathering, Resource, Sleep, Task
 from pytest_concur.errors import TaskAborted
 from pytest_concur.instrument.countdown import CAPACITY, Countdown
-from pytest_concur.model.operation import UNKNOWN, Operation
+from pytest_concur.model.operation import Operation
 from pytest_concur.model.schedule import Segment
 from pytest_concur.model.turn import UNLIMITED, Moment, Scheduler
 from pytest_concur.model.waiting import Place, Waiting, has_cycle
@@ -50,6 +49,44 @@ INTERRUPT_PATIENCE_S = 5.0
 class Execution:
     """The run of one body."""
 
+    __slots__ = (
+        "_chance",
+        "_countdown",
+        "_enabled",
+        "_explores_timeouts",
+        "_externals",
+        "_fair",
+        "_has_foreign_threads",
+        "_held_up",
+        "_is_draining",
+        "_meter",
+        "_moment",
+        "_names",
+        "_next_number",
+        "_numbered",
+        "_on_thread",
+        "_scheduler",
+        "_sleeps",
+        "_sleeps_through",
+        "_tick",
+        "beat",
+        "clock",
+        "current",
+        "current_ident",
+        "is_idle",
+        "is_over",
+        "is_recording",
+        "locks",
+        "pending",
+        "polling_calls",
+        "record",
+        "tasks",
+        "witness",
+    )
+
+    sees_operations: ClassVar[bool] = False
+    """The scheduler is asked before each operation, and told what every task is about to do."""
+
     def __init__(
         self,
         scheduler: Scheduler,
@@ -61,8 +98,7 @@ class Execution:
         sleeps_through: bool = False,
         is_recording: bool = False,
         on_thread: Callable[[], None] = lambda: None,
-        has_foreign_threads: Callable[[], bool] = lambda: False,
-        sees_operations: bool = False,
+        has_foreign_threads: Callable[[Execution], bool] = lambda execution: False,
         witness: Witness | None = None,
     ) -> None:
         """
@@ -77,9 +113,9 @@ class Execution:
             on_thread: Called first in each thread of a task.
             has_foreign_threads: Whether threads that nobody controls might wake a task; asked before a deadlock is
                 declared.
-            sees_operations: The scheduler is asked before each operation, and told what every task is about to do.
             witness: Is told what happens; only if the scheduler sees operations.
         """
+        # nothing here may refer to the run itself: after thousands of runs, collecting cycles would take its time
         self.clock = clock
         self.record = Record()
         self.is_recording = is_recording
@@ -107,10 +143,7 @@ class Execution:
         self._has_foreign_threads = has_foreign_threads
         self._enabled: list[int] = []  # invariant: sorted; tasks that can run, the running one included
         self._moment = Moment(self._enabled)
-        self.sees_operations = sees_operations
         self.witness = witness
-        if sees_operations:
-            self.point = partial(self.operate, UNKNOWN)  # type: ignore[method-assign]
         self.pending = self._moment.pending
         """What each task is about to do, by number; filled only if the scheduler sees operations."""
 
@@ -123,6 +156,7 @@ class Execution:
         self._is_draining = False
         self._numbered: dict[int, tuple[int, object]] = {}
         self._next_number = 0
+        self._chance: Random | None = None
         self.is_idle = False
         """Nobody under control can run; something outside may wake somebody."""
 
@@ -187,47 +221,18 @@ class Execution:
 
     # ---- points and decisions; called by the running task ----
 
-    def operate(self, operation: Operation) -> None:
-        """A scheduling point before an operation, for a scheduler that sees operations."""
-        self.pending[self.current.id] = operation
-        if self._meter.pace == 0 or self._tick() is not None:
-            self.switch()
-
-    def stand_before(self, resource: Resource) -> None:
-        """A point before ``resource`` is taken, for a scheduler that sees operations: only who can take it goes on."""
-        if self._meter.pace != 0:
-            self.operate(resource.operation)
-            return
-        me = self.current
-        self.pending[me.id] = resource.operation
-        if not resource.is_worth_a_try():
-            self.pass_unasked()  # and block at once
-            return
-        me.waiting_for, me.stands = resource, True
-        resource.waiters.append(me)
-        try:
-            self.switch()
-        finally:
-            resource.waiters.remove(me)
-            me.waiting_for, me.stands = None, False
-
-    def pass_unasked(self) -> None:
-        """A point that makes no difference, for a scheduler that sees operations: it counts, nobody is asked."""
-        if self._meter.pace != 0:
-            self.operate(UNKNOWN)
-            return
-        meter = self._meter
-        meter.settle()
-        if meter.steps >= meter.limit:  # a loop that has no other points must end, too
-            self.pending[self.current.id] = UNKNOWN
-            self.switch()
-        else:
-            meter.pass_point(0)
-
     def point(self) -> None:
         """A scheduling point: mostly one C call."""
         if self._tick() is not None:
             self.switch()
+
+    def operate(self, operation: Operation) -> None:
+        """A scheduling point before an operation; which one matters to a scheduler that sees operations."""
+        self.point()
+
+    def pass_unasked(self) -> None:
+        """A scheduling point that makes no difference; it matters only where nobody sees operations."""
+        self.point()
 
     def switch(self, *, gives_way: bool = False) -> None:
         """The countdown has hit, or the task gives way: ask the scheduler who goes on."""
@@ -365,7 +370,7 @@ class Execution:
     def _give_turn_away(self, me: Task) -> None:
         """The running task cannot go on; somebody else runs until it can and is chosen."""
         if not self._find_somebody():
-            if self._externals or self._has_foreign_threads():
+            if self._externals or self._has_foreign_threads(self):
                 self._idle()
                 self._wait_for_turn(me)
                 return
@@ -573,6 +578,7 @@ class Execution:
         self._note_segment(task)
         waiters = task.waiters
         if (gathering := task.gathering) is not None:
+            task.gathering = None
             gathering.left.remove(task)
             if not gathering.left:
                 waiters = [*waiters, *gathering.waiters]
@@ -582,7 +588,7 @@ class Execution:
         if self._find_somebody():
             following, points = self._ask()
             self._hand_over(following, points)
-        elif self._externals or self._has_foreign_threads():
+        elif self._externals or self._has_foreign_threads(self):
             self._idle()
         else:
             self._stuck()
@@ -736,10 +742,12 @@ class Execution:
         """Whether a task runs or blocks outside control."""
         return bool(self._externals)
 
-    @cached_property
+    @property
     def chance(self) -> Random:
         """What the system's random numbers are in this run."""
-        return Random(0)
+        if self._chance is None:
+            self._chance = Random(0)
+        return self._chance
 
     def number_of(self, thing: object) -> int:
         """Return a number for an object: small, the same in every run, in the order of first asking.

@@ -293,11 +293,12 @@ class Hooks:
             return found
         kind = type(real)
         if kind is LOCK or isinstance(real, RLOCK) or kind.__name__ == "SemLock":
-            made: Any = (AnnouncedLock if execution.sees_operations else ControlledLock)(execution, real)
+            kinds: Any = ControlledLock, AnnouncedLock
         elif isinstance(real, SIMPLE_QUEUE):
-            made = (AnnouncedQueue if execution.sees_operations else ControlledQueue)(execution, real)
+            kinds = ControlledQueue, AnnouncedQueue
         else:
             return None
+        made = kinds[execution.sees_operations](execution, real)
         execution.locks[id(real)] = made
         return made
 

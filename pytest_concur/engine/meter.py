@@ -72,6 +72,12 @@ class Meter:
             self._paced_to = self.steps + self.pace
         self.arm(points)
 
+    def pass_asked(self) -> None:
+        """The running task goes on past the point it stands at, and every point asks: nothing was counted down."""
+        self.steps = self._paced_to = self.steps + 1
+        if not self.is_contested:
+            self.lonely += 1
+
     def begin_turn(self, points: int) -> None:
         """Somebody gets the turn, for so many points if they are contested."""
         steps = self.steps

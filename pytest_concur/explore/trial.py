@@ -18,6 +18,7 @@ from pytest_concur.engine.clock import VirtualClock
 from pytest_concur.engine.execution import Execution
 from pytest_concur.engine.hooks import Hooks, Observer
 from pytest_concur.engine.record import Record
+from pytest_concur.engine.seeing import SeeingExecution
 from pytest_concur.errors import DeadlockFound, InternalError, LivelockFound, ThreadLeakFound
 from pytest_concur.instrument.patch import Mode, Patch
 from pytest_concur.instrument.points import Granularity
@@ -190,7 +191,8 @@ class Laboratory:
     ) -> Trial:
         self.runs += 1
         settings = self.settings
-        execution = Execution(
+        kind = SeeingExecution if sees_operations else Execution
+        execution = kind(
             scheduler,
             self._hooks.countdown,
             self._clock.restarted(),
@@ -199,8 +201,7 @@ class Laboratory:
             sleeps_through=sleeps_through,
             is_recording=is_recording,
             on_thread=self.patch.discovery.start_in_thread,
-            has_foreign_threads=lambda: settings.foreign_threads(execution),
-            sees_operations=sees_operations,
+            has_foreign_threads=settings.foreign_threads,
             witness=witness,
         )
         self._outcomes.clear()
@@ -314,9 +315,12 @@ def own_beginnings() -> Iterator[None]:
             pool.ThreadPoolExecutor._counter = pools
 
 
+_SEEDED = random.Random(0).getstate()
+
+
 def _begin_alike() -> None:
     """Let every run begin alike: the shared random generator, the numbers in the names of threads."""
-    random.seed(0)
+    random.setstate(_SEEDED)
     threading._counter = count(1).__next__  # type: ignore[attr-defined]
     pool = sys.modules.get("concurrent.futures.thread")
     if pool is not None:

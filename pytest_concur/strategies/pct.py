@@ -38,12 +38,13 @@ class PCT:
         while len(changes) < count:
             changes.add(int(rng.random() * length))
         self._changes = sorted(changes, reverse=True)
-        self._ranking: list[int] = []  # invariant: lowest priority first; tasks 0, 1, … without a gap
+        self._priority: list[float] = []  # by task; drawn from [0, 1), and below that once lowered
+        self._lowest = 0.0
 
     def next_turn(self, moment: Moment) -> tuple[int, int]:
-        enabled, changes = moment.enabled, self._changes
-        for task in range(len(self._ranking), enabled[-1] + 1):
-            self._ranking.insert(int(self._rng.random() * (len(self._ranking) + 1)), task)
+        enabled, changes, priority = moment.enabled, self._changes, self._priority
+        while len(priority) <= enabled[-1]:
+            priority.append(self._rng.random())
         if moment.timed and (early := fires_early(self._rng, moment.timed)) is not None:
             return early, self._points_to_change(early, moment)
         if moment.yielded and moment.current is not None:
@@ -54,15 +55,15 @@ class PCT:
                 self._demote(moment.current)
         if len(enabled) == 1:
             return enabled[0], UNLIMITED
-        task = max(enabled, key=self._ranking.index)
+        task = max(enabled, key=priority.__getitem__)
         return task, self._points_to_change(task, moment) if changes else UNLIMITED
 
     def choose(self, count: int) -> int:
         return self._rng.randrange(count)
 
     def _demote(self, task: int) -> None:
-        self._ranking.remove(task)
-        self._ranking.insert(0, task)
+        self._lowest -= 1
+        self._priority[task] = self._lowest
 
     def _points_to_change(self, task: int, moment: Moment) -> int:
         if not self._changes:

@@ -1,0 +1,66 @@
+"""A run whose scheduler is asked before each operation, and told what every task is about to do."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pytest_concur.engine.execution import Execution
+from pytest_concur.engine.task import Resource
+from pytest_concur.model.operation import UNKNOWN, Operation
+
+
+class SeeingExecution(Execution):
+    """The run of one body, operation by operation."""
+
+    __slots__ = ()
+
+    sees_operations: ClassVar[bool] = True
+
+    def point(self) -> None:
+        """A scheduling point before nobody knows what."""
+        self.operate(UNKNOWN)
+
+    def operate(self, operation: Operation) -> None:
+        """A scheduling point before an operation. The hot path of all strategies that see operations."""
+        me, meter = self.current, self._meter
+        self.pending[me.id] = operation
+        if meter.pace != 0 or meter.steps >= meter.limit or self.is_over:
+            if meter.pace == 0 or self._tick() is not None:
+                self.switch()
+            return
+        task, points = self._ask(me.id)
+        if task is me:
+            meter.pass_asked()
+            return
+        self._note_segment(me, is_preempted=True)
+        self._hand_over(task, points)
+        self._wait_for_turn(me)
+
+    def stand_before(self, resource: Resource) -> None:
+        """A point before ``resource`` is taken: only who can take it goes on."""
+        if self._meter.pace != 0:
+            self.operate(resource.operation)
+            return
+        me = self.current
+        self.pending[me.id] = resource.operation
+        if not resource.is_worth_a_try():
+            self.pass_unasked()  # and block at once
+            return
+        me.waiting_for, me.stands = resource, True
+        resource.waiters.append(me)
+        try:
+            self.operate(resource.operation)
+        finally:
+            resource.waiters.remove(me)
+            me.waiting_for, me.stands = None, False
+
+    def pass_unasked(self) -> None:
+        """A point that makes no difference: it counts, nobody is asked."""
+        meter = self._meter
+        if meter.pace != 0:
+            self.operate(UNKNOWN)
+        elif meter.steps >= meter.limit:  # a loop that has no other points must end, too
+            self.pending[self.current.id] = UNKNOWN
+            self.switch()
+        else:
+            meter.pass_asked()
