@@ -27,7 +27,7 @@ class AnnouncedLock(ControlledLock):
 
     def __init__(self, execution: SeeingExecution, real: Any) -> None:
         super().__init__(execution, real)
-        self._number = number = execution.number_of(real)
+        self._number = number = execution.numbering.of(real)
         family = "lock", number
         self.operation = Operation("acquire", number, None, True, family)
         self._try = Operation("try", number, None, True, family)
@@ -107,7 +107,7 @@ class AnnouncedQueue(ControlledQueue):
 
     def __init__(self, execution: SeeingExecution, real: Any) -> None:
         super().__init__(execution, real)
-        self._number = number = execution.number_of(real)
+        self._number = number = execution.numbering.of(real)
         self.operation = Operation("get", number, None, True, ("queue", number))
         put = Operation("put", number, None, True, ("queue", number))
         self._point = lambda: execution.operate(put)

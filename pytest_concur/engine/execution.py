@@ -12,7 +12,6 @@ A run that is over early ends its tasks one by one: each parked task is woken, r
 from __future__ import annotations
 
 import sys
-import weakref
 from bisect import insort
 from collections.abc import Callable, Sequence
 from random import Random
@@ -23,6 +22,8 @@ from pytest_concur.engine.clock import VirtualClock
 from pytest_concur.engine.fairness import SHARE, RoundRobin, state_of
 from pytest_concur.engine.frames import place_of, site_of, waiting_of
 from pytest_concur.engine.meter import Meter
+from pytest_concur.engine.names import Names
+from pytest_concur.engine.numbering import Numbering
 from pytest_concur.engine.record import Ending, Record
 from pytest_concur.engine.task import Boot, Gathering, Resource, Sleep, Task
 from pytest_concur.errors import TaskAborted
@@ -62,8 +63,6 @@ class Execution:
         "_meter",
         "_moment",
         "_names",
-        "_next_number",
-        "_numbered",
         "_on_thread",
         "_scheduler",
         "_sleeps",
@@ -77,6 +76,7 @@ class Execution:
         "is_over",
         "is_recording",
         "locks",
+        "numbering",
         "pending",
         "polling_calls",
         "record",
@@ -123,7 +123,7 @@ class Execution:
         """The run has ended early; whoever still runs is to unwind."""
 
         self.tasks: list[Task] = []
-        self._names = {"main": 1}  # how many tasks were named so, or so with a number behind
+        self._names = Names()
         self.locks: dict[int, Any] = {}
         """Controlled counterparts by the id of the real object, which they keep alive."""
 
@@ -154,14 +154,13 @@ class Execution:
         self._fair: RoundRobin | None = None
         self._externals: dict[int, Task] = {}  # by ident: tasks that run or block outside control
         self._is_draining = False
-        self._numbered: dict[int, tuple[int, object]] = {}
-        self._next_number = 0
+        self.numbering = Numbering()
         self._chance: Random | None = None
         self.is_idle = False
         """Nobody under control can run; something outside may wake somebody."""
 
         self._set_pace()
-        main = Task(0, "main", lambda: None)
+        main = Task(0, self._names.unique("main"), lambda: None)
         main.ident = carrier.get_ident()
         self.tasks.append(main)
         self._enabled.append(0)
@@ -216,7 +215,7 @@ class Execution:
         for lock in self.locks.values():
             lock.reset()
         self.locks.clear()
-        self._numbered.clear()  # the next run must not see what only this one kept alive
+        self.numbering.forget()  # the next run must not see what only this one kept alive
         self._countdown.arm(CAPACITY)
 
     # ---- points and decisions; called by the running task ----
@@ -477,7 +476,7 @@ class Execution:
         """
         if self.is_over:
             self._tell_over()
-        task = Task(len(self.tasks), self._unique(name), function, daemon=daemon)
+        task = Task(len(self.tasks), self._names.unique(name), function, daemon=daemon)
         self._meter.settle()
         self.tasks.append(task)
         carrier.carry(task, self._run_task, handle)
@@ -592,16 +591,6 @@ class Execution:
             self._idle()
         else:
             self._stuck()
-
-    def _unique(self, name: str) -> str:
-        names, number = self._names, self._names.get(name, 0) + 1
-        unique = name if number == 1 else f"{name} {number}"
-        while unique in names:
-            number += 1
-            unique = f"{name} {number}"
-        names[name] = number
-        names.setdefault(unique, 1)
-        return unique
 
     # ---- the run ends early ----
 
@@ -748,24 +737,6 @@ class Execution:
         if self._chance is None:
             self._chance = Random(0)
         return self._chance
-
-    def number_of(self, thing: object) -> int:
-        """Return a number for an object: small, the same in every run, in the order of first asking.
-
-        An object that allows it is not kept alive by that: its end may be what the program waits for.
-        """
-        identity = id(thing)
-        known = self._numbered.get(identity)
-        if known is None:
-            number = self._next_number
-            self._next_number += 1
-            numbered = self._numbered
-            try:
-                keeper: object = weakref.ref(thing, lambda _: numbered.pop(identity, None))
-            except TypeError:
-                keeper = thing
-            known = numbered[identity] = number, keeper
-        return known[0]
 
     def stuck_on(self) -> list[Resource]:
         """What the blocked tasks wait for."""

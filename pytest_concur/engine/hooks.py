@@ -280,7 +280,7 @@ class Hooks:
     def stable_id(self, identity: Any) -> Any:
         """Futures are about to be locked in the order of their addresses: in that of their first appearance instead."""
         execution = self.mine()
-        return identity if execution is None else execution.number_of
+        return identity if execution is None else execution.numbering.of
 
     # ---- counterparts ----
 
@@ -395,7 +395,7 @@ class Hooks:
             if is_test and is_a(values[0], IMMUTABLE):
                 execution.pass_unasked()
                 return
-            operation = tell(execution.number_of, values)
+            operation = tell(execution.numbering.of, values)
             execution.operate(operation)
             if execution.witness is not None:
                 execution.witness.accessed(execution.current.id, operation, stack_from(sys._getframe(1)))
@@ -416,7 +416,7 @@ class Hooks:
         for held in list(vars(asked).values()):
             lock = held._lock if type(held) is threading.Condition else held  # type: ignore[attr-defined]
             if is_a(lock, (LOCK, RLOCK)):
-                witness.got(me, execution.number_of(lock))
+                witness.got(me, execution.numbering.of(lock))
 
     def _observer_of(self, placeholder: tuple[Any, ...]) -> Callable[[tuple[Any, ...]], None]:
         def observe(values: tuple[Any, ...]) -> None:

@@ -29,6 +29,9 @@ class POS:
         if moment.timed and (early := fires_early(self._rng, moment.timed)) is not None:
             return early, 0
         priority, pending = self._priority, moment.pending
+        if len(moment.enabled) == 1:
+            priority.pop(moment.enabled[0], None)
+            return moment.enabled[0], 0
         if moment.yielded and moment.current is not None:
             priority[moment.current] = -self._rng.random()
         for task in moment.enabled:
