@@ -8,11 +8,10 @@ and every other schedule keeps them all; so nothing is lost, only weighted.
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Hashable
 from typing import Any
 
-from pytest_concur.engine.operations import CONTAINERS, IMMUTABLE, is_a
+from pytest_concur.engine.operations import IMMUTABLE, containers_behind, is_a
 from pytest_concur.explore.trial import Laboratory
 from pytest_concur.instrument.points import WRITING_METHODS
 from pytest_concur.instrument.rewrite import Site
@@ -82,7 +81,7 @@ class _Run:
         if task is None:
             return
         self._census.seen.add(site)
-        if kind == "builtin" and name in WRITING_METHODS:
+        if kind == "builtin" and name in WRITING_METHODS and not values:
             self._census.shared.add(site)  # what it is given is not known here
         self._keep.append(values)
         for place in self._places(kind, name, values, site):
@@ -102,13 +101,13 @@ class _Run:
         """Return what identifies the places that an access touches."""
         if kind in ("global", "cell"):
             return [(kind, site[0].split(":")[0], name)]
-        if kind in ("builtin", "resume", "jump") or not values:
+        if kind in ("resume", "jump") or not values:
             return []
         owner = values[0]
         if kind == "attribute":
             return [(id(owner), name)]
         if kind == "iterate":
-            inside = [each for each in gc.get_referents(owner) if is_a(each, CONTAINERS)]
+            inside = containers_behind(owner) or []
             self._keep.append(inside)
             return [id(each) for each in inside] or [id(owner)]
         if is_a(owner, IMMUTABLE):

@@ -19,6 +19,9 @@ NULL_ABOVE_CALLABLE = VERSION >= (3, 13)
 """A call wants the stack ``callable, NULL, args``; before that ``NULL, callable, args``."""
 
 HAS_PRECALL = VERSION == (3, 11)
+CALL_BEGINS = "PRECALL" if HAS_PRECALL else "CALL"
+"""The first instruction that finds a callable and all its arguments on the stack."""
+
 HAS_MONITORING = VERSION >= (3, 12)
 """``sys.monitoring`` exists (PEP 669)."""
 
@@ -74,6 +77,11 @@ def as_attribute_load(instr: Instr) -> list[Instr] | None:
 def global_name(instr: Instr) -> str | None:
     """Return the name that a ``LOAD_GLOBAL`` loads, else ``None``."""
     return str(instr.arg[1]) if instr.name == "LOAD_GLOBAL" else None  # type: ignore[index]
+
+
+def is_loaded_to_call(instr: Instr) -> bool:
+    """Whether a ``LOAD_GLOBAL`` also pushes what a call wants beside the callable."""
+    return bool(instr.arg[0])  # type: ignore[index]
 
 
 def plain_attribute_load(name: str, location: Any) -> Instr:

@@ -8,6 +8,7 @@ nobody else's and never count.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from bytecode import Instr, Label
@@ -70,7 +71,10 @@ def find_points(
         point = _access(instr, previous, written, is_generator)
         if point is not None and point.kind == "iterate" and _iterates_range(instructions, index):
             point = None
-        if point is not None:
+        if point is not None and point.kind == "builtin" and (called := _call_of(instructions, index)) is not None:
+            place, arguments = called
+            points[place] = replace(point, stack=tuple(range(arguments, max(arguments - 2, 0), -1)))
+        elif point is not None:
             points[index] = point
         if instr.name != "COPY":  # ``a and b`` tests a copy of what was loaded
             previous = instr
@@ -150,6 +154,28 @@ def _attribute_load(name: str, instr: Instr, written: WrittenNames) -> Point | N
     if interpreter.is_method_load(instr) and (name in CONTAINER_METHODS or name in STATE_QUERIES):
         return Point("method", name, name in WRITING_METHODS, (1,))
     return Point("attribute", name, False, (1,)) if name in written.attributes else None
+
+
+def _call_of(instructions: Sequence[object], index: int) -> tuple[int, int] | None:
+    """Return where the function that is loaded at ``index`` is called, and with how many arguments.
+
+    ``None`` if that is not plain to see: no call in place, no argument, keywords, jumps in between.
+    """
+    if not interpreter.is_loaded_to_call(instructions[index]):  # type: ignore[arg-type]
+        return None
+    depth, previous = 0, ""
+    for place in range(index, len(instructions)):
+        instr = instructions[place]
+        if not isinstance(instr, Instr) or instr.has_jump():
+            return None
+        if instr.name == interpreter.CALL_BEGINS and isinstance(instr.arg, int) and depth == instr.arg + 2:
+            return (place, instr.arg) if instr.arg and previous != "KW_NAMES" else None
+        taken, given = instr.pre_and_post_stack_effect(jump=False)
+        if place > index and depth + taken < 2:
+            return None  # something else takes the function
+        depth += taken + given
+        previous = instr.name
+    return None
 
 
 def _iterates_range(instructions: Sequence[object], index: int) -> bool:

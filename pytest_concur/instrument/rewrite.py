@@ -220,8 +220,7 @@ def _instruction(instr: Instr, recipe: Recipe) -> list[Instr]:
             Instr("LOAD_GLOBAL", (False, name), location=location),
             *interpreter.call_on_top((MARK, role), location),
         ]
-        is_called = bool(instr.arg[0])  # type: ignore[index]
-        return load + interpreter.callable_from_top(location) if is_called else load
+        return load + interpreter.callable_from_top(location) if interpreter.is_loaded_to_call(instr) else load
     if recipe.polls and (attribute_load := interpreter.as_attribute_load(instr)) is not None:
         return attribute_load
     return [instr]

@@ -79,7 +79,7 @@ class _Event:
 
 
 class DPOR:
-    """Schedules one run: along a prefix, then without need for a switch."""
+    """Schedules one run: along a prefix, then the first task that can go on."""
 
     def __init__(self, prefix: list[Node]) -> None:
         self._prefix = prefix
@@ -172,12 +172,12 @@ class DPOR:
         self.trouble = "a schedule did not repeat: something else than the schedule decides"
 
     def _go_on(self, moment: Moment, options: list[int]) -> int:
-        """Let the running task go on if it can, else the first one."""
+        """Let the first one go on, unless it is waiting for another."""
         gives_way = moment.yielded or self._reads > MOST_READS
         if gives_way and len(moment.enabled) > 1:
             self.trouble = "a task gives way, or waits for another one in a loop"
             return next((task for task in options if task != self._last), options[0])
-        return self._last if self._last in options else options[0]
+        return options[0]
 
     # ---- races ----
 

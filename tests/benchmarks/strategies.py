@@ -139,7 +139,7 @@ def verdicts(table: dict[str, dict[str, Cell]]) -> list[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--seeds", type=int, default=20, help="searches for each strategy and program (default: 20)")
-    parser.add_argument("--schedules", type=int, default=1000, help="most schedules of a search (default: 1000)")
+    parser.add_argument("--schedules", type=int, default=2000, help="most schedules of a search (default: 2000)")
     parser.add_argument("--seconds", type=float, default=30.0, help="longest search (default: 30)")
     parser.add_argument("--strategies", default=",".join(STRATEGIES), help="separated by commas (default: all)")
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help="file without .py; repeatable")

@@ -1,0 +1,37 @@
+"""Numbers of objects: what names an object alike in all runs of one schedule."""
+
+from __future__ import annotations
+
+import weakref
+
+
+class Numbering:
+    """The numbers given in one run: small, in the order of first asking."""
+
+    __slots__ = ("_given", "_next")
+
+    def __init__(self) -> None:
+        self._given: dict[int, tuple[int, object]] = {}  # by id, with what keeps the object or tells of its end
+        self._next = 0
+
+    def of(self, thing: object) -> int:
+        """Return the object's number.
+
+        An object that allows it is not kept alive by that: its end may be what the program waits for.
+        """
+        identity = id(thing)
+        known = self._given.get(identity)
+        if known is None:
+            number = self._next
+            self._next += 1
+            given = self._given
+            try:
+                keeper: object = weakref.ref(thing, lambda _: given.pop(identity, None))
+            except TypeError:
+                keeper = thing
+            known = given[identity] = number, keeper
+        return known[0]
+
+    def forget(self) -> None:
+        """Keep nothing alive any more."""
+        self._given.clear()

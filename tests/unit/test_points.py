@@ -1,0 +1,78 @@
+"""Scheduling points stand where the access is."""
+
+from __future__ import annotations
+
+import ast
+import bisect
+import heapq
+import types
+from collections.abc import Iterator
+
+import bytecode
+import pytest
+from bytecode import Bytecode, Instr
+
+from pytest_concur.instrument.points import find_points
+from pytest_concur.instrument.written import WrittenNames
+
+NOTHING_WRITTEN = WrittenNames()
+
+
+def points_of(code: types.CodeType):
+    instructions = list(Bytecode.from_code(code))
+    found = find_points(instructions, "access", NOTHING_WRITTEN, is_generator=False)
+    return [(instructions[place], point) for place, point in sorted(found.items())]
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "stack"),
+    [
+        ("len(items)", "len", (1,)),
+        ("heappush(heap, 3)", "heappush", (2, 1)),
+        ("getattr(a, b, c)", "getattr", (3, 2)),
+        ("sum(f(x, y))", "sum", (1,)),
+    ],
+)
+def test_a_built_in_function_is_met_where_it_is_called(source, name, stack):
+    """There its arguments lie on the stack, and nothing comes in between any more."""
+    function = compile(f"lambda: {source}", "source", "eval").co_consts[0]
+    (found,) = [(i, p) for i, p in points_of(function) if p.kind == "builtin"]
+
+    assert found[0].name in ("CALL", "PRECALL")
+    assert (found[1].name, found[1].stack) == (name, stack)
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["map_it(len, x)", "sorted(x, key=f)", "len", "len(a if b else c)", "(max, min)[i](a, b)", "len(*x)", "zip()"],
+)
+def test_where_that_is_not_plain_nothing_is_told_of_the_arguments(source):
+    """The point stands where the function is loaded."""
+    function = compile(f"lambda: {source}", "source", "eval").co_consts[0]
+    found = [(i.name, p.stack) for i, p in points_of(function) if p.kind == "builtin"]
+
+    assert found
+    assert set(found) == {("LOAD_GLOBAL", ())}
+
+
+def all_codes(code: types.CodeType) -> Iterator[types.CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from all_codes(constant)
+
+
+@pytest.mark.parametrize(
+    "module", [ast, bisect, heapq, bytecode.concrete, bytecode.cfg, types], ids=lambda m: m.__name__
+)
+def test_calls_begin_where_the_compiler_says(module):
+    """In real modules: the call at each such point begins in the source with the function's name."""
+    with open(module.__file__, encoding="utf-8") as file:
+        source = file.read()
+    lines = source.splitlines()
+    for code in all_codes(compile(source, module.__file__, "exec")):
+        for instr, point in points_of(code):
+            if point.kind == "builtin" and point.stack:
+                assert isinstance(instr, Instr)
+                place = instr.location
+                assert lines[place.lineno - 1].encode()[place.col_offset :].startswith(point.name.encode() + b"(")
