@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import gc
 import threading
 from collections import deque
@@ -13,6 +14,7 @@ from pytest_concur.model.operation import UNKNOWN, Operation
 
 CONTAINERS = (list, dict, set, deque, bytearray)
 IMMUTABLE = (int, float, complex, str, bytes, bool, type(None), tuple, frozenset)
+LOCKS = (_thread.LockType, _thread.RLock)
 PLAIN = frozenset({int, float, complex, str, bytes, bool, type(None), range})
 """Types of values that are all there is to them."""
 
@@ -57,6 +59,8 @@ def operation_teller(
             owner = values[0]
             if is_a(owner, threading.local):
                 return UNKNOWN  # each thread has its own
+            if writes and len(values) > 1 and is_a(values[1], LOCKS):
+                number_of(values[1])  # here, where its owner is made, its number is the same in more runs than later
             return Operation(kind, number_of(owner), name, writes, (type(owner), name))
 
         return tell_attribute

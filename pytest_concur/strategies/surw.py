@@ -63,7 +63,11 @@ class SURW:
         if moment.timed and (early := fires_early(self._rng, moment.timed)) is not None:
             return early, 0
         task = self._choose_task(moment)
-        self._count(task, moment.pending.get(task, UNKNOWN))
+        operation = moment.pending.get(task, UNKNOWN)
+        if operation.family is not None:
+            self._count(task, operation)
+            if operation.family == self._interesting:  # also where nobody else could have taken a step
+                self._left[task] = max(self._left.get(task, 1) - 1, 0)
         return task, 0
 
     def choose(self, count: int) -> int:
@@ -91,7 +95,6 @@ class SURW:
             if self._intent is None:
                 self._intent = self._draw_intent(candidates)
             if self._intent == task:
-                self._left[task] = max(self._left.get(task, 1) - 1, 0)
                 self._held.clear()
                 self._intent = None
                 return task
@@ -105,8 +108,6 @@ class SURW:
         return self._rng.choices(candidates, weights)[0]
 
     def _count(self, task: int, operation: Operation) -> None:
-        if operation.family is None:
-            return
         tasks = self._counts.setdefault(operation.family, {})
         tasks[task] = tasks.get(task, 0) + 1
         if operation.writes:

@@ -1,6 +1,6 @@
 """Measure how soon each strategy finds the bugs of published benchmark programs.
 
-    python tests/benchmarks/strategies.py [--seeds 20] [--schedules 1000] [--strategies auto,surw] [--only NAME]
+    python tests/benchmarks/strategies.py [--seeds 20] [--schedules 2000] [--strategies auto,surw] [--only NAME]
 
 Each program of ``tests/programs/published/buggy`` is searched by each strategy with several seeds, up to the first
 failing schedule; the table says in how many searches that was found and the mean number of schedules it took, beside

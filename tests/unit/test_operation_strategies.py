@@ -147,3 +147,15 @@ def test_long_runs_are_not_asked_before_each_operation():
     assert sum(strategies.focused.sees_operations(index) for index in range(9)) == 6
     assert not any(strategies.long.sees_operations(index) for index in range(8))
     assert not any(strategies.without_operations().usual.sees_operations(index) for index in range(8))
+
+
+def test_surw_counts_steps_that_nobody_else_could_have_taken():
+    """One of two tasks takes its only step while the other is blocked: then the next step is surely the other's."""
+    strategy = SURWStrategy(seed=1)
+    order_of(strategy.scheduler(0), {0: [write("x")], 1: [write("x")]})
+    strategy.learn(Run(2, Executed(Schedule((), ()), ())))
+
+    for number in range(1, 30):
+        scheduler = strategy.scheduler(number)
+        assert scheduler.next_turn(Moment([0], pending={0: write("x")}))[0] == 0
+        assert scheduler.next_turn(Moment([0, 1], pending={0: write("x"), 1: write("x")}))[0] == 1
