@@ -7,6 +7,8 @@ import gc
 import threading
 from collections import deque
 from collections.abc import Callable
+from itertools import count, islice, repeat
+from sys import getrefcount
 from types import FunctionType, GeneratorType
 from typing import Any
 
@@ -20,6 +22,21 @@ PLAIN = frozenset({int, float, complex, str, bytes, bool, type(None), range})
 
 ANYTHING = Operation("builtin", None)
 """C code reads nobody knows what."""
+
+STEP_OF_ANYTHING = Operation("builtin", None, None, True)
+"""C code reads nobody knows what, and changes where an iterator stands that others may have, too."""
+
+ONLY_HERE = 4
+"""References to an iterator that only the loop has: on the frame's stack, in what is told, two of the one who asks."""
+
+_CONTAINERS: tuple[Any, ...] = ([], {}, {}.keys(), {}.values(), {}.items(), deque(), bytearray())
+READS_WHAT_IT_GOES_OVER = frozenset(
+    {enumerate, zip, islice, type(iter(set())), *(type(way(each)) for each in _CONTAINERS for way in (iter, reversed))}
+)
+"""Iterators of C code that touch the containers behind them and not what these contain."""
+
+READS_NOTHING = frozenset(map(type, (iter(()), iter(""), iter("é"), iter(b""), iter(range(1)), count(), repeat(1))))
+"""Iterators over what cannot change."""
 
 SHALLOW = frozenset("len list tuple iter reversed enumerate".split())
 """Built-in functions that look at a container and not into what it contains."""
@@ -69,7 +86,9 @@ def operation_teller(
         owner = values[0]
         if kind == "iterate":
             behind = containers_behind(owner)
-            if behind is None or len(behind) > 1:
+            if behind is None or (behind and getrefcount(owner) > ONLY_HERE):
+                return STEP_OF_ANYTHING
+            if len(behind) > 1:
                 return ANYTHING
             if not behind:  # a generator, say: a step changes it
                 number = number_of(owner)
@@ -85,7 +104,7 @@ def operation_teller(
 
 
 def containers_behind(iterator: object) -> list[object] | None:
-    """Return the containers that a step of an iterator reads in C code; ``None`` if they are too many to tell.
+    """Return the containers that a step of an iterator reads in C code; ``None`` if that cannot be told.
 
     Python code, such as a generator's, has points of its own.
     """
@@ -95,9 +114,14 @@ def containers_behind(iterator: object) -> list[object] | None:
         if not left:
             return found
         looked_at = left.pop()
-        if type(looked_at) is GeneratorType or type(getattr(type(looked_at), "__next__", None)) is FunctionType:
+        kind = type(looked_at)
+        if kind in READS_NOTHING or kind is GeneratorType or type(getattr(kind, "__next__", None)) is FunctionType:
             continue
-        for each in gc.get_referents(looked_at):
+        referents = gc.get_referents(looked_at)
+        calls_python = kind in (map, filter) and any(type(each) is FunctionType for each in referents)
+        if not (calls_python or kind in READS_WHAT_IT_GOES_OVER or kind is tuple):
+            return None
+        for each in referents:
             if is_a(each, CONTAINERS):
                 found.append(each)
             elif type(each) is tuple or hasattr(type(each), "__next__"):  # ``zip`` keeps its iterators in a tuple
