@@ -12,6 +12,7 @@ from sys import getrefcount
 from types import FunctionType, GeneratorType
 from typing import Any
 
+from pytest_concur.instrument.points import ARGUMENT
 from pytest_concur.model.operation import UNKNOWN, Operation
 
 CONTAINERS = (list, dict, set, deque, bytearray)
@@ -86,7 +87,7 @@ def operation_teller(
         owner = values[0]
         if kind == "iterate":
             behind = containers_behind(owner)
-            if behind is None or (behind and getrefcount(owner) > ONLY_HERE):
+            if behind is None or (behind and getrefcount(owner) > ONLY_HERE + (name == ARGUMENT)):
                 return STEP_OF_ANYTHING
             if len(behind) > 1:
                 return ANYTHING

@@ -77,6 +77,8 @@ def _location(kind: str, name: str, values: tuple[Any, ...], file: str) -> tuple
         return (id(owner), "item", shown), f"{type(owner).__name__}[{shown}]"
     if kind == "method":
         return (id(owner), "item", "…"), f"{type(owner).__name__}.{name}()"
+    if kind == "builtin" and values:
+        return (id(owner), "item", "…"), f"{name}({type(owner).__name__})"
     if kind == "iterate":
         return (id(owner), "step"), "next item"
     if kind in ("global", "cell"):

@@ -47,7 +47,9 @@ WRITING_METHODS = frozenset(
     "subtract heappush heappop heapify setattr delattr next".split()
 )
 
-_ITEM_READS = {"BINARY_SUBSCR": (2, 2), "BINARY_SLICE": (3, 3)}
+ARGUMENT = ".0"
+"""What the compiler calls the iterator that a generator expression is given: a variable holds it, and nobody else."""
+
 _UPDATES = frozenset({"LIST_EXTEND", "SET_UPDATE", "DICT_UPDATE", "DICT_MERGE"})
 _LOADS = frozenset({"LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_DEREF", "LOAD_GLOBAL", "LOAD_ATTR", "BINARY_SUBSCR"})
 
@@ -137,7 +139,8 @@ def _access(instr: Instr, previous: Instr | None, written: WrittenNames, is_gene
         case "CONTAINS_OP":
             return Point("item", "in", False, (1, 2))
         case "FOR_ITER":
-            return Point("iterate", "", False, (1,))
+            is_handed_over = previous is not None and previous.name == "LOAD_FAST" and previous.arg == ARGUMENT
+            return Point("iterate", ARGUMENT if is_handed_over else "", False, (1,))
         case "RESUME" if is_generator:
             return Point("resume")
         case "LOAD_DEREF" | "STORE_DEREF" | "DELETE_DEREF":
