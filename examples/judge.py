@@ -40,6 +40,18 @@ FOUR = "web/test_servers.py::test_a_service_under_load[simple single-threaded x4
 FAN_OUT_COUNTS = "web/test_web.py::test_the_fan_out_service_counts_right"
 ONE_COUNTS = "web/test_web.py::test_the_simple_service_counts_right_in_a_single_threaded_server"
 
+THREADED = {
+    "lost counts": "web/test_web.py::test_the_simple_service_loses_counts_in_a_threaded_server",
+    "results for the wrong caller": "jobs/test_jobs.py::test_shared_results_reach_the_wrong_caller",
+    "lost order": "batch/test_batch.py::test_steps_started_at_once_lose_their_order",
+}
+SINGLE = {
+    "lost counts": ONE_COUNTS,
+    "lost items": "jobs/test_jobs.py::test_a_pipeline_loses_nothing[1]",
+    "wrong answers": "web/test_orders.py::test_an_answer_in_time",
+}
+"""Bugs that tests look for, in designs with threads and in single-threaded ones."""
+
 
 def run_examples() -> tuple[dict[str, Test], dict[str, str | None]]:
     """Run all tests below this folder.
@@ -201,13 +213,19 @@ def final_table(tests: Mapping[str, Test]) -> list[list[str]]:
             [name, *(_milliseconds(load["latency_seconds"][name]) for load in (fan_out, four))]
             for name in ("p50", "p95", "p99")
         ),
-        ["orders tried to trust two requests", *(_orders(each) for each in explored)],
+        ["metrics: p99 is so many times p50", *(_tail(load["latency_seconds"]) for load in (fan_out, four))],
+        ["bugs found in the examples", *(_bugs(tests, asked) for asked in (THREADED, SINGLE))],
+        ["debugging: orders tried to trust two requests", *(_orders(each) for each in explored)],
         [
-            "lines of code",
+            "complexity: lines of code",
             str(_lines("FanOutService", "ReadWriteLock")),
             str(_lines("SimpleService")),
         ],
-        ["four instances against one", "-", f"{four['throughput'] / one['throughput']:.1f}x the throughput"],
+        [
+            "scalability: four instances against one",
+            "-",
+            f"{four['throughput'] / one['throughput']:.1f}x the throughput",
+        ],
     ]
 
 
@@ -253,6 +271,16 @@ def read_claims() -> list[dict[str, Any]]:
 
 def _orders(explored: Mapping[str, Any]) -> str:
     return f"{explored['schedules']}" + (", all there are" if explored["complete"] else "")
+
+
+def _bugs(tests: Mapping[str, Test], asked: Mapping[str, str]) -> str:
+    found = [bug for bug, name in asked.items() if any(not each["warning"] for each in tests[name]["findings"])]
+    return f"{len(found)} of {len(asked)} looked for" + (f": {', '.join(found)}" if found else "")
+
+
+def _tail(latency: Mapping[str, Mapping[str, float] | None]) -> str:
+    middle, late = latency["p50"], latency["p99"]
+    return "n/a" if middle is None or late is None else f"{late['estimate'] / middle['estimate']:.1f}"
 
 
 def _milliseconds(interval: Mapping[str, float] | None) -> str:

@@ -52,7 +52,7 @@ def test_a_service_under_load(concur, server):
         assert answer.status == 200
         assert answer.json() == {"status": "ok"}
 
-    concur.load(request, users=8, seconds=1.0)
+    concur.load(request, users=8, seconds=1.5)
 
 
 @FEW
