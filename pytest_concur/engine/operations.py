@@ -140,7 +140,8 @@ def _teller_of_builtin(name: str, writes: bool) -> Callable[[Callable[[object], 
         kind = type(owner)
         if kind in PLAIN:
             return UNKNOWN
-        if kind in CONTAINERS and (name in SHALLOW or _has_plain_elements(owner)):
+        is_alone = all(type(each) in PLAIN for each in values[1:])  # ``max`` of two lists reads both
+        if kind in CONTAINERS and is_alone and (name in SHALLOW or _has_plain_elements(owner)):
             number = number_of(owner)
             return Operation("method", number, None, writes, (kind, number))
         return anything

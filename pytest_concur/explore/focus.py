@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any
 
-from pytest_concur.engine.operations import IMMUTABLE, containers_behind, is_a
+from pytest_concur.engine.operations import CONTAINERS, IMMUTABLE, containers_behind, is_a
 from pytest_concur.explore.trial import Laboratory
 from pytest_concur.instrument.points import WRITING_METHODS
 from pytest_concur.instrument.rewrite import Site
@@ -81,8 +81,8 @@ class _Run:
         if task is None:
             return
         self._census.seen.add(site)
-        if kind == "builtin" and name in WRITING_METHODS and not values:
-            self._census.shared.add(site)  # what it is given is not known here
+        if kind == "builtin" and name in WRITING_METHODS and not (values and is_a(values[0], CONTAINERS)):
+            self._census.shared.add(site)  # which attribute, or what behind an iterator, is not known here
         self._keep.append(values)
         for place in self._places(kind, name, values, site):
             self._sites.setdefault(site, set()).add(place)

@@ -115,3 +115,9 @@ def test_all_else_may_touch_anything(name, owner):
 def test_shallow_functions_do_not_look_into_elements():
     assert tell("builtin", "len", deque([[1]])).resource == 1
     assert tell("builtin", "list", {"a": []}).resource == 1
+
+
+def test_a_second_container_counts():
+    """``max`` of two lists compares what is in both."""
+    assert tell("builtin", "max", XS, YS) == ANYTHING
+    assert tell("builtin", "heappush", XS, 3, writes=True).resource == 0
