@@ -214,7 +214,7 @@ def check_survival(folder, done):
 
 def test_killed_writers_tear_nothing(tmp_path):
     """Ten writers, five of them killed."""
-    check_survival(tmp_path, write_and_kill(tmp_path, writers=10, kills=5, turns=40))
+    check_survival(tmp_path, write_and_kill(tmp_path, writers=10, kills=5, turns=120))
 
 
 @pytest.mark.exhaustive
