@@ -6,7 +6,9 @@ Noise moves some pairs, a change of the code moves all.
 
 Against stored sessions: slower if tenth, quarter and middle of the pairs' ratios are, of concurrent rounds to
 sequential ones and of concurrent rounds to the calibration loop, by more than what is tolerated and by more than
-sessions differ anyway. One that is slower only against one of the two is explained by the other side.
+sessions differ anyway. One that is slower only against one of the two is explained by the other side. What was slower
+is measured again: on a calm machine a quarter of the difference confirms it; where neighbours came and went, only the
+whole does, and nothing a slowdown of parallel code.
 
 Quantiles of ratios, not ratios of quantiles: what the machine does to a whole pair, such as a higher clock rate for
 some seconds, cancels. On recorded sessions of an unquiet machine this noticed slowdowns of 50 % three times as often
@@ -56,7 +58,14 @@ PARALLEL = 1.2
 
 DISAGREEMENT = 0.15
 LOST_CORES = 0.20
-"""Part of the cores, against the stored sessions, without which a parallel workload cannot be judged."""
+"""Part of the cores, against the stored sessions, that is gone where they are lost."""
+
+EARLY = 0.5
+"""Part of the slowdown looked for below which more pairs would not show it."""
+
+CONFIRMING = 0.25
+"""Part of what is tolerated that confirms a slowdown on a calm machine: what the same code does by chance, it seldom
+does three times in a row to the same side."""
 
 OTHER_MODEL_EFFECT = 0.25
 """Least slowdown that counts when the stored sessions come from another processor model."""
@@ -129,13 +138,27 @@ class Shift:
     tolerated: Mapping[tuple[str, str], float]
     """Factor up to which a difference is no finding, by names of the relation and the quantile."""
 
-    cores: float
-    """Cores now divided by cores then."""
-
     was_parallel: bool
 
-    def is_slower(self, part: float = 1.0) -> bool:
-        """Whether nearly all pairs are slower by more than what is tolerated, or by that ``part`` of it."""
+    cores_then: float
+    """Cores that the probe found."""
+
+    is_calm: bool
+    """The cores were there for nearly all pairs, as far as a probe can tell: not where there is one only."""
+
+    def is_slower(self, *, again: bool = False) -> bool:
+        """Whether nearly all pairs are slower by more than what is tolerated.
+
+        Args:
+            again: It was slower before; on a calm machine less confirms that.
+        """
+        return self._exceeds(CONFIRMING if again and self.is_calm else 1)
+
+    def may_be_slower(self, *, again: bool = False) -> bool:
+        """Whether more pairs might still show it to be slower, so that measuring goes on."""
+        return self._exceeds(EARLY * (CONFIRMING if again else 1))
+
+    def _exceeds(self, part: float) -> bool:
         return all(
             math.log(getattr(self, relation)[name]) > part * math.log(self.tolerated[relation, name])
             for relation in ("to_sequential", "to_calibration")
@@ -164,8 +187,12 @@ class Shift:
         )
 
     def has_lost_cores(self) -> bool:
-        """Whether a workload that used several cores did not get them this time."""
-        return self.was_parallel and self.cores < 1 - LOST_CORES
+        """Whether a workload that used several cores did not get them all the time, and that may explain it all.
+
+        All of the work on one core takes as many times as long as there were cores.
+        """
+        beyond = self.to_sequential["median"] / self.tolerated["to_sequential", "median"]
+        return self.was_parallel and not self.is_calm and beyond < self.cores_then
 
 
 def session_of(rounds: Rounds, operations: int) -> dict[str, Any]:
@@ -211,13 +238,15 @@ def shift(today: Mapping[str, Any], sessions: Sequence[Mapping[str, Any]], *, le
                 )
                 bound = max(bound, predicted)
             tolerated[relation, name] = math.exp(bound)
+    cores = median(session["cores"][1] for session in sessions)
     return Shift(
         to_sequential=factors["to_sequential"],
         to_calibration=factors["to_calibration"],
         sequential=factors["sequential"],
         tolerated=tolerated,
-        cores=today["cores"][1] / median(session["cores"][1] for session in sessions),
         was_parallel=median(session["busy"] for session in sessions) > PARALLEL,
+        cores_then=cores,
+        is_calm=cores > PARALLEL and today["cores"][0] > (1 - LOST_CORES) * cores,
     )
 
 

@@ -38,6 +38,11 @@ class Suspect:
     kind: Kind
     name: str
     summary: str
+    amount: str
+    """How bad it is, in short."""
+
+    before: tuple[str, ...] = ()
+    """The same of the measurements that this one confirms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +68,9 @@ def judge_comparison(
     spec: str,
     max_regression: float,
     min_speedup: float | None,
+    again: bool,
 ) -> Judged:
-    """Say what a comparison means for its test."""
+    """Say what a comparison means for its test; ``again``: it was a suspect when it was measured before."""
     least = min_speedup
     against = AgainstBaseline("incomparable" if match.is_incomparable else "none", match_problem)
     suspect: Suspect | None = None
@@ -75,26 +81,29 @@ def judge_comparison(
         if any(each.get("cpu") != session.get("cpu") for each in match.sessions):
             max_regression = max(max_regression, judge.OTHER_MODEL_EFFECT)
         shift = judge.shift(session, match.sessions, least_effect=max_regression)
-        against, notes = _against(shift, len(match.sessions), match, session, max_regression)
-        if shift.is_slower():
+        is_slower = shift.is_slower(again=again)
+        against, notes = _against(shift, is_slower, match, session, max_regression)
+        if is_slower:
             if shift.has_lost_cores():
                 inconclusive = f"{against.detail}; but the cores were not there: neighbours may be the cause"
                 against = AgainstBaseline("within", inconclusive)
             else:
-                suspect = Suspect("throughput-regression", result.name, _regression(result, shift, match))
+                suspect = Suspect(
+                    "throughput-regression", result.name, _regression(result, shift, match), f"-{_loss(shift):.0%}"
+                )
     if least is not None and result.speedup.high < least:
         summary = _premature(result, least)
         if judge.has_too_few_cores(rounds, effective_cores()) and result.speedup.high >= judge.BEYOND_NEIGHBOURS:
             inconclusive = f"{summary}; but the cores were not there: neighbours may be the cause"
         else:
-            suspect = suspect or Suspect("premature-concurrency", result.name, summary)
+            suspect = suspect or Suspect("premature-concurrency", result.name, summary, _times(result))
     elif least is not None and result.speedup.low < least:
         inconclusive = inconclusive or (
             f"{result.name}: {speedup_text(result.speedup)}: too wide to tell whether it is at least "
             f"{least:g}x as asked"
         )
     elif least is None and result.verdict == "premature":
-        warning = Suspect("premature-concurrency", result.name, _premature(result, None))
+        warning = Suspect("premature-concurrency", result.name, _premature(result, None), _times(result))
     return Judged(Measured(result, against, notes, session), spec, suspect, inconclusive, warning)
 
 
@@ -125,26 +134,27 @@ def judge_load(
             is_longer = tail.is_longer() and not result.is_saturated
             against = AgainstBaseline("regressed" if is_longer else "within", detail)
             if is_longer:
-                suspect = Suspect("latency-regression", result.name, f"{result.name}: {detail}")
+                amount = f"p99 {now.estimate:.1f}x"
+                suspect = Suspect("latency-regression", result.name, f"{result.name}: {detail}", amount)
     return Judged(Measured(result, against, (), session), spec, suspect, inconclusive)
 
 
 def _against(
-    shift: judge.Shift, count: int, match: Match, session: dict[str, Any], max_regression: float
+    shift: judge.Shift, is_slower: bool, match: Match, session: dict[str, Any], max_regression: float
 ) -> tuple[AgainstBaseline, tuple[str, ...]]:
-    """Return what the shift against so many sessions says, and what is worth a note."""
+    """Return what the shift against the stored sessions says, and what is worth a note."""
     change = shift.to_sequential["median"]
     calibrated = _percent(shift.to_calibration["median"])
-    detail = f"{_percent(change)} against sequential, {calibrated} calibrated, {count} sessions"
+    detail = f"{_percent(change)} against sequential, {calibrated} calibrated, {len(match.sessions)} sessions"
     notes: tuple[str, ...] = ()
-    if match.anchor is not None and not shift.is_slower():
+    if match.anchor is not None and not is_slower:
         drift = judge.shift(session, [match.anchor], least_effect=ANCHOR_TOLERANCE * max_regression)
         if drift.is_slower():
             notes = (
                 f"slow drift: {_percent(drift.to_sequential['median'])} since the baseline was last replaced; "
                 "look for a cause, or accept it with --concur-update-baselines=replace",
             )
-    if shift.is_slower():
+    if is_slower:
         return AgainstBaseline("regressed", detail), notes
     if shift.is_faster():
         return AgainstBaseline("improved", f"{detail}; consider --concur-update-baselines"), notes
@@ -161,10 +171,10 @@ def _against(
 
 def _regression(result: Comparison, shift: judge.Shift, match: Match) -> str:
     then = sorted(session["speedup"][1] for session in match.sessions)[len(match.sessions) // 2]
-    loss = 1 - 1 / shift.to_sequential["median"]
     to_sequential = shift.to_sequential
     return (
-        f"{result.name}: concurrent throughput -{loss:.0%} ({then:.2f}x -> {result.speedup.estimate:.2f}x speedup), "
+        f"{result.name}: concurrent throughput -{_loss(shift):.0%} "
+        f"({then:.2f}x -> {result.speedup.estimate:.2f}x speedup), "
         f"the whole distribution shifted: tenth {_percent(to_sequential['q10'])}, "
         f"quarter {_percent(to_sequential['q25'])}, middle {_percent(to_sequential['median'])}; "
         f"sequential {_percent(shift.sequential['median'])}; "
@@ -176,6 +186,15 @@ def _premature(result: Comparison, least: float | None) -> str:
     asked = f"; min_speedup={least:g}" if least is not None else ""
     why = f"; {result.explanation}" if result.explanation else ""
     return f"{result.name}: concurrent code is {speedup_text(result.speedup)}{asked}{why}"
+
+
+def _loss(shift: judge.Shift) -> float:
+    """Return the part of concurrent throughput, relative to sequential code, that is lost."""
+    return 1 - 1 / shift.to_sequential["median"]
+
+
+def _times(result: Comparison) -> str:
+    return f"{result.speedup.estimate:.2f}x"
 
 
 def _percent(factor: float) -> str:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from pytest_concur.model.verdict import TestResult
 
 if TYPE_CHECKING:
     from pytest_concur.measure.baselines import Baselines, Update
-    from pytest_concur.session.judging import Judged
+    from pytest_concur.session.judging import Judged, Suspect
 
 UPDATES = ("append", "replace")
 SESSIONS = 5
@@ -40,6 +41,17 @@ _LEFT_OUT_WITH_VALUE = frozenset(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Postponement:
+    """A test that runs again at the end of the session."""
+
+    result: TestResult
+    """What is known of it already."""
+
+    suspects: Sequence[Suspect]
+    """Why."""
+
+
 class MeasuredSession:
     """One pytest session, as far as it measures."""
 
@@ -49,7 +61,7 @@ class MeasuredSession:
         self.protocol_of: str | None = None
         """The test whose reports this plugin holds back until it is known whether it has to run again."""
 
-        self._postponed: dict[str, TestResult] = {}
+        self._postponed: dict[str, Postponement] = {}
         self._compared: dict[str, bool] = {}
         self.told: list[str] = []
         """Lines about baselines for the end of the session."""
@@ -117,16 +129,16 @@ class MeasuredSession:
 
     # ---- tests that run again at the end ----
 
-    def postpone(self, result: TestResult) -> bool:
+    def postpone(self, result: TestResult, suspects: Sequence[Suspect]) -> bool:
         """Run a test again at the end of the session; false if this process cannot."""
         is_debugging = bool(self._config.getoption("usepdb", False))  # would stop at the exception that postpones
         is_ours = self.protocol_of == result.nodeid  # another plugin, one that runs failures again say, may have it
         if self.is_worker or is_debugging or not is_ours or result.nodeid in self._postponed:
             return False
-        self._postponed[result.nodeid] = result
+        self._postponed[result.nodeid] = Postponement(result, suspects)
         return True
 
-    def postponed(self, nodeid: str) -> TestResult | None:
+    def postponed(self, nodeid: str) -> Postponement | None:
         """Return what is known of a test that was postponed."""
         return self._postponed.get(nodeid)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 
 import pytest
@@ -40,6 +41,7 @@ class TestMeasuring:
         self._baselines = measured.baselines() if options.baseline and measured.compares else None
         self._seconds = 0.0
         self._patience = Patience()
+        self._regressed: Collection[str] = ()
         self._place = 0
         self.judged: list[Judged] = []
         """What the last measuring run gave, in the order of the body."""
@@ -67,7 +69,7 @@ class TestMeasuring:
             seed=digest(f"{self._item.nodeid} {name} {self._seed}"),
             seconds=self._seconds,
             min_speedup=least,
-            may_be_slower=lambda rounds: self._may_be_slower(rounds, work, match),
+            may_be_slower=lambda rounds: self._may_be_slower(name, rounds, work, match),
             has_full_length=self._is_recording,
             beat=self._patience.beat,
             watch_locks=partial(watch_locks, self._scope, self._around.cache, self._item.module.__name__),
@@ -96,6 +98,7 @@ class TestMeasuring:
                 spec=work.spec,
                 max_regression=self._options.max_regression,
                 min_speedup=least,
+                again=name in self._regressed,
             )
         )
         return result
@@ -122,15 +125,16 @@ class TestMeasuring:
     def begin_run(self) -> None:
         self._place = 0
 
-    def begin_measuring(self, seconds: float, patience: Patience) -> None:
+    def begin_measuring(self, seconds: float, patience: Patience, regressed: Collection[str]) -> None:
         """The body is about to run freely.
 
         Args:
             seconds: What the rounds of each comparison may take.
             patience: Is told of rounds as they begin and end.
+            regressed: Names of the comparisons that were slower than their baselines when last measured.
         """
         self.judged = []
-        self._seconds, self._patience = seconds, patience
+        self._seconds, self._patience, self._regressed = seconds, patience, regressed
 
     def let_results_be_known(self) -> None:
         """From now on controlled runs go on behind what is measured, with the results of the last measuring run."""
@@ -163,8 +167,9 @@ class TestMeasuring:
             return match, ""
         return match, f"{match.reason}; write one with --concur-update-baselines"
 
-    def _may_be_slower(self, rounds: Rounds, work: Comparing, match: Match) -> bool:
+    def _may_be_slower(self, name: str, rounds: Rounds, work: Comparing, match: Match) -> bool:
         if not match.sessions:
             return False
         today = judge.session_of(rounds, work.operations)
-        return judge.shift(today, match.sessions, least_effect=self._options.max_regression).is_slower(0.5)
+        shift = judge.shift(today, match.sessions, least_effect=self._options.max_regression)
+        return shift.may_be_slower(again=name in self._regressed)

@@ -6,7 +6,8 @@ hit three times, and a busy machine has time to calm down.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -76,18 +77,17 @@ class MeasuringPhase:
         suspects = self._repeated(self._measuring.suspects)
         if is_compared:
             self._shared.note_compared(self._nodeid, bool(suspects))
-        if suspects and self._shared.postpone(self._result):
+        if suspects and self._shared.postpone(self._result, suspects):
             raise Postponed
         self._conclude(self._repeated(suspects))
 
-    def measure_for_the_last_time(self) -> None:
-        """Measure a test that was postponed.
+    def measure_for_the_last_time(self, suspects: Sequence[Suspect]) -> None:
+        """Measure a test that was postponed for these suspects.
 
         Raises:
             ConcurrencyFailure: it fails.
         """
-        self._measure_once()
-        suspects = self._measuring.suspects
+        suspects = self._repeated(suspects)
         if suspects and self._shared.is_machine_event():
             self._result.unmeasured += [
                 f"{each.summary}; but many tests are slower at once: the machine changed, not your code"
@@ -100,18 +100,22 @@ class MeasuringPhase:
         """Measure again if there is a suspect; return those that are suspects again."""
         if not suspects:
             return []
-        before = {(each.kind, each.name) for each in suspects}
-        self._measure_once()
-        return [each for each in self._measuring.suspects if (each.kind, each.name) in before]
+        earlier = {(each.kind, each.name): each for each in suspects}
+        self._measure_once([each.name for each in suspects if each.kind == "throughput-regression"])
+        return [
+            replace(each, before=(*before.before, before.amount))
+            for each in self._measuring.suspects
+            if (before := earlier.get((each.kind, each.name))) is not None
+        ]
 
-    def _measure_once(self) -> None:
+    def _measure_once(self, regressed: Collection[str] = ()) -> None:
         seconds = min(self._options.measure_seconds, self._seconds_left() * SHARE_OF_TIMEOUT / MEASUREMENTS)
         if seconds < LEAST_SECONDS:
             self._measuring.judged = []
             self._result.unmeasured.append("nothing was measured: the test's time-out is near")
             return
         with Patience() as patience:
-            self._measuring.begin_measuring(seconds, patience)
+            self._measuring.begin_measuring(seconds, patience, regressed)
             try:
                 self._run_body()
             except PASSING:
@@ -138,7 +142,9 @@ class MeasuringPhase:
 
     def _note(self, suspect: Suspect, *, is_warning: bool) -> None:
         title = suspect.kind.replace("-", " ").upper()
-        times = "" if is_warning else f"; {MEASUREMENTS} of {MEASUREMENTS} measurements"
+        times = ""
+        if not is_warning:
+            times = f"; {MEASUREMENTS} of {MEASUREMENTS} measurements: {', '.join((*suspect.before, suspect.amount))}"
         finding = Finding(
             kind=suspect.kind,
             summary=suspect.summary,

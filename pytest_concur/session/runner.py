@@ -108,10 +108,11 @@ class TestRunner:
         if measured.is_recording:
             self._phase().record()
         elif (first := measured.postponed(self._item.nodeid)) is not None:
-            self.result.explored, self.result.notes = first.explored, first.notes
-            self.result.uncontrolled, self.result.is_step_limited = first.uncontrolled, first.is_step_limited
-            self.result.findings += first.findings  # warnings: what failed was not postponed
-            self._phase().measure_for_the_last_time()
+            result, before = self.result, first.result
+            result.explored, result.notes = before.explored, before.notes
+            result.uncontrolled, result.is_step_limited = before.uncontrolled, before.is_step_limited
+            result.findings += before.findings  # warnings: what failed was not postponed
+            self._phase().measure_for_the_last_time(first.suspects)
         else:
             self._run_controlled(token)
             if self._measuring is not None and token is None:

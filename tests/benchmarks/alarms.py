@@ -110,7 +110,7 @@ def ours(baseline: list[dict[str, Any]], today: list[dict[str, Any]], place: int
     for offset in range(3):
         session = judge.session_of(as_rounds(today[(place + offset) % len(today)], factor), 1)
         shift = judge.shift(session, stored, least_effect=MAX_REGRESSION)
-        if not shift.is_slower():
+        if not shift.is_slower(again=offset > 0):
             return ""
         if shift.has_lost_cores():
             return "inconclusive"
@@ -238,7 +238,7 @@ def cost(path: Path) -> None:
 
         def may_be_slower(rounds: Rounds, stored: list[dict[str, Any]] = stored) -> bool:
             today = judge.session_of(rounds, 1)
-            return judge.shift(today, stored, least_effect=MAX_REGRESSION).is_slower(0.5)
+            return judge.shift(today, stored, least_effect=MAX_REGRESSION).may_be_slower()
 
         begin = time.perf_counter()
         result, _ = compare(

@@ -18,7 +18,7 @@ def stored(**how):
     return tuple(judge.session_of(rounds(seed=seed, **how), 10) | CPU for seed in range(5))
 
 
-def judged(*, match=None, min_speedup=None, cpu=CPU, max_regression=0.15, **how):
+def judged(*, match=None, min_speedup=None, cpu=CPU, max_regression=0.15, again=False, **how):
     made = rounds(seed=99, **how)
     estimate = judge.speedup(made)
     comparison = Comparison(
@@ -40,6 +40,7 @@ def judged(*, match=None, min_speedup=None, cpu=CPU, max_regression=0.15, **how)
         spec="s",
         max_regression=max_regression,
         min_speedup=min_speedup,
+        again=again,
     )
 
 
@@ -67,6 +68,15 @@ def test_regression():
         "5 sessions",
     ):
         assert words in found.suspect.summary
+
+
+def test_regression_again():
+    """What would not be one by itself confirms one, and says how much it was this time."""
+    assert judged(concurrent=0.0055).suspect is None
+    found = judged(concurrent=0.0055, again=True)
+
+    assert found.measured.against.status == "regressed"
+    assert found.suspect.amount == "-9%"
 
 
 def test_sequential_code_got_faster():

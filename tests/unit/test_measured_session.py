@@ -48,8 +48,8 @@ def test_a_test_is_postponed_once():
     shared, debugged, foreign = session(), session(usepdb=True), session()
     shared.protocol_of = debugged.protocol_of = "test_a"
 
-    assert shared.postpone(result)
-    assert shared.postponed("test_a") is result
-    assert not shared.postpone(result)
-    assert not debugged.postpone(result)
-    assert not foreign.postpone(result)
+    assert shared.postpone(result, [])
+    assert shared.postponed("test_a").result is result
+    assert not shared.postpone(result, [])
+    assert not debugged.postpone(result, [])
+    assert not foreign.postpone(result, [])
