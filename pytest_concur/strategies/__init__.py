@@ -12,16 +12,24 @@ from typing import NamedTuple
 from pytest_concur.strategies.bounded import BoundedStrategy, delays, preemptions
 from pytest_concur.strategies.dpor import DPORStrategy
 from pytest_concur.strategies.portfolio import Portfolio
+from pytest_concur.strategies.reversal import ReversalStrategy
 from pytest_concur.strategies.samplers import PCTStrategy, POSStrategy, RandomStrategy, SURWStrategy, URWStrategy
 from pytest_concur.strategies.strategy import Strategy
 
 DPOR_FIRST = 8
-"""Schedules that ``auto`` spends on systematic search before chance gets its turns: small tests end there."""
+"""Schedules that ``auto`` spends on going through all orders before others get their turns: small tests end there."""
 
 
 def auto(seed: int) -> Strategy:
     """Return what serves when the user names no strategy."""
-    return Portfolio(DPORStrategy(), *_samplers(seed), first=[0] * DPOR_FIRST, order=[*_ORDER, 0])
+    order = [_SURW, _REVERSAL, _SURW, _POS, _REVERSAL, _SURW, _PCT, _SURW, _REVERSAL, _RANDOM, _DPOR]
+    return Portfolio(*_parts(seed), DPORStrategy(), first=[_DPOR] * DPOR_FIRST, order=order)
+
+
+def focused(seed: int) -> Strategy:
+    """Return what serves where points are left out, so that no search is complete; such tests are large."""
+    order = [_REVERSAL, _SURW, _REVERSAL, _POS, _REVERSAL, _SURW, _REVERSAL, _PCT, _REVERSAL, _RANDOM]
+    return Portfolio(*_parts(seed), order=order)
 
 
 def blind(seed: int) -> Strategy:
@@ -30,16 +38,21 @@ def blind(seed: int) -> Strategy:
 
 
 def sampling(seed: int) -> Strategy:
-    """Return what serves where points are left out, so that no search is complete."""
-    return Portfolio(*_samplers(seed), order=[place - 1 for place in _ORDER])
+    """Return what serves where time-outs fire early, which no systematic search tries."""
+    return Portfolio(*_parts(seed), order=[_SURW, _PCT, _SURW, _POS, _RANDOM, _SURW, _PCT, _SURW, _POS])
 
 
-_ORDER = [2, 1, 2, 4, 3, 2, 1, 2, 4]
-"""Turns of the samplers behind a systematic search: SURW, which is never far from the best, has four of nine."""
+_PCT, _SURW, _RANDOM, _POS, _REVERSAL, _DPOR = range(6)
 
 
-def _samplers(seed: int) -> tuple[Strategy, ...]:
-    return PCTStrategy(seed), SURWStrategy(seed + 1), RandomStrategy(seed + 2), POSStrategy(seed + 3)
+def _parts(seed: int) -> tuple[Strategy, ...]:
+    return (
+        PCTStrategy(seed),
+        SURWStrategy(seed + 1),
+        RandomStrategy(seed + 2),
+        POSStrategy(seed + 3),
+        ReversalStrategy(),
+    )
 
 
 STRATEGIES: dict[str, Callable[[int], Strategy]] = {
@@ -88,10 +101,10 @@ def make_strategies(
         KeyError: there is none of that name.
     """
     make = STRATEGIES[name]
-    if name == "auto" and (explores_timeouts or not knows_accesses):
-        make = sampling if knows_accesses else blind
-    usual = make(seed)
     if name == "auto":
-        return Strategies(usual, sampling(seed + 10), blind(seed + 20))
+        usual = blind if not knows_accesses else sampling if explores_timeouts else auto
+        leaving_out = sampling if explores_timeouts else focused
+        return Strategies(usual(seed), leaving_out(seed + 10), blind(seed + 20))
+    all_points = make(seed)
     # nothing is complete where points are left out
-    return Strategies(usual, None if name in SYSTEMATIC else make(seed + 10), usual)
+    return Strategies(all_points, None if name in SYSTEMATIC else make(seed + 10), all_points)

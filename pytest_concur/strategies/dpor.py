@@ -15,11 +15,12 @@ Pure: no threads, no clock, no chance.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from pytest_concur.model.operation import UNKNOWN, Operation
 from pytest_concur.model.turn import Moment
+from pytest_concur.strategies.trace import Clock, Event, Trace, depend
 
 MOST_EVENTS = 1_000
 """Operations of a run beyond which there is no hope of going through all orders."""
@@ -28,10 +29,7 @@ MOST_COMPARISONS = 50_000
 """Pairs of operations compared in a run, beyond which the same holds."""
 
 MOST_READS = 40
-"""Reads in a row after which a task is taken to spin."""
-
-Clock = list[int]
-"""For each task the number of its operations that happened before, itself included."""
+"""Reads in a row of what was just read, after which a task is taken to spin."""
 
 
 @dataclass(slots=True)
@@ -60,24 +58,6 @@ class Node:
         return bool(left)
 
 
-@dataclass(slots=True)
-class _Event:
-    """An operation that was executed."""
-
-    task: int
-    operation: Operation
-    node: int
-    """Index of the decision before it."""
-
-    number: int
-    """Of the task's operations, from 1."""
-
-    clock: Clock
-
-    def precedes(self, clock: Clock) -> bool:
-        return self.task < len(clock) and self.number <= clock[self.task]
-
-
 class DPOR:
     """Schedules one run: along a prefix, then the first task that can go on."""
 
@@ -92,19 +72,16 @@ class DPOR:
         self.has_diverged = self.is_too_long = False
         self._is_redundant = False  # everybody who could go on is asleep: this run shows nothing new
         self._asleep: dict[int, Operation] = {}
-        self._events: list[_Event] = []
-        self._by_resource: dict[Hashable, list[_Event]] = {}
-        self._anywhere: list[_Event] = []  # operations whose place is not known
-        self._clocks: dict[int, Clock] = {}
+        self._trace = Trace()
         self._pending: dict[int, Operation] = {}
-        self._comparisons = 0
-        self._reads = 0
+        self._reads = 0  # in a row, of what was read in this row before
+        self._read: set[tuple[Hashable, Hashable]] = set()
         self._last = 0
 
     def next_turn(self, moment: Moment) -> tuple[int, int]:
         for task in moment.enabled:
-            if task not in self._clocks:  # only who ran last can have started it
-                self._clocks[task] = list(self._clocks.get(self._last, ()))
+            if not self._trace.knows(task):  # only who ran last can have started it
+                self._trace.begin(task, self._last)
         if self._is_redundant or self.has_diverged:
             return self._go_on(moment, moment.enabled), 0
         node = self._node(moment)
@@ -113,15 +90,16 @@ class DPOR:
         task = node.chosen
         self._pending = dict(moment.pending)
         node.operation = operation = moment.pending.get(task, UNKNOWN)
-        if len(self._events) < MOST_EVENTS and self._comparisons < MOST_COMPARISONS:
-            self._execute(task, operation)
+        if len(self._trace.events) < MOST_EVENTS and self._trace.comparisons < MOST_COMPARISONS:
+            self._find_races(task, operation)
+            self._trace.add(task, operation, len(self.path) - 1)
         else:
             self.is_too_long = True
             self.trouble = "a run has too many operations"
         self._asleep = {
-            other: its for other, its in node.asleep.items() if other != task and not _depend(its, operation)
+            other: its for other, its in node.asleep.items() if other != task and not depend(its, operation)
         }
-        self._reads = 0 if operation.writes or task != self._last else self._reads + 1
+        self._note_reads(task, operation)
         self._last = task
         return task, 0
 
@@ -145,7 +123,7 @@ class DPOR:
             return
         for task, operation in self._pending.items():
             if task != self._last:
-                self._find_races(task, operation, list(self._clocks.get(task, ())))
+                self._find_races(task, operation)
 
     # ---- decisions ----
 
@@ -171,6 +149,13 @@ class DPOR:
         self.has_diverged = True
         self.trouble = "a schedule did not repeat: something else than the schedule decides"
 
+    def _note_reads(self, task: int, operation: Operation) -> None:
+        if operation.writes or task != self._last:
+            self._read.clear()
+        place = operation.resource, operation.part
+        self._reads = self._reads + 1 if place in self._read else 0
+        self._read.add(place)
+
     def _go_on(self, moment: Moment, options: list[int]) -> int:
         """Let the first one go on, unless it is waiting for another."""
         gives_way = moment.yielded or self._reads > MOST_READS
@@ -181,51 +166,11 @@ class DPOR:
 
     # ---- races ----
 
-    def _execute(self, task: int, operation: Operation) -> None:
-        clock = self._clocks[task]
-        if operation.kind == "join":
-            for other in operation.part if isinstance(operation.part, tuple) else ():
-                _join(clock, self._clocks.get(other, []))
-        else:
-            self._find_races(task, operation, list(clock))
-            for event in self._related(operation):
-                if not event.precedes(clock) and _depend(event.operation, operation):
-                    _join(clock, event.clock)
-                if _covers(event.operation, operation):
-                    break
-        clock.extend([0] * (task + 1 - len(clock)))
-        clock[task] += 1
-        event = _Event(task, operation, len(self.path) - 1, clock[task], list(clock))
-        self._events.append(event)
-        if operation.resource is not None:
-            self._by_resource.setdefault(operation.resource, []).append(event)
-        elif operation.kind == "builtin":
-            self._anywhere.append(event)
+    def _find_races(self, task: int, operation: Operation) -> None:
+        for event, clock in self._trace.races(task, operation):
+            self._come_back(event, task, clock)
 
-    def _find_races(self, task: int, operation: Operation, clock: Clock) -> None:
-        """Find the earlier operations that this one could come before, nearest first; ``clock`` is used up."""
-        for event in self._related(operation):
-            self._comparisons += 1
-            if event.task != task and not event.precedes(clock) and _depend(event.operation, operation):
-                if operation.kind == "acquire" and event.operation.kind == "release":
-                    continue  # cannot be swapped; the race is with the acquire before that
-                self._come_back(event, task, clock)
-                _join(clock, event.clock)
-            if _covers(event.operation, operation):
-                break
-
-    def _related(self, operation: Operation) -> Iterable[_Event]:
-        """Return earlier operations that may depend on this one, the latest first."""
-        if operation.kind == "builtin":
-            return reversed(self._events)
-        if operation.resource is None:
-            return ()
-        same = self._by_resource.get(operation.resource, [])
-        if not self._anywhere:
-            return reversed(same)
-        return sorted(same + self._anywhere, key=lambda event: event.node, reverse=True)
-
-    def _come_back(self, event: _Event, task: int, clock: Clock) -> None:
+    def _come_back(self, event: Event, task: int, clock: Clock) -> None:
         """Make sure that an order is explored in which ``task`` does what it stands before, and then ``event`` is done.
 
         A first step of what is independent of ``event`` will do, if it leads there.
@@ -233,7 +178,7 @@ class DPOR:
         node = self.path[event.node]
         if len(node.options) == 1:
             return
-        firsts = set(self._initials(event, task, clock))
+        firsts = set(self._trace.initials(event, task, clock))
         if not firsts.isdisjoint(node.backtrack):
             return
         able = [first for first in firsts if first in node.options]
@@ -243,27 +188,6 @@ class DPOR:
             node.backtrack.add(min(able))
         else:
             node.backtrack.update(node.options)
-
-    def _initials(self, event: _Event, task: int, clock: Clock) -> Iterator[int]:
-        """Yield the tasks that can take the first step of what came after ``event`` without depending on it."""
-        behind: list[_Event] = []
-        seen: set[int] = set()
-        for later in self._events[self._place_of(event) + 1 :]:
-            self._comparisons += 1
-            if event.precedes(later.clock):
-                continue
-            if later.task not in seen and not any(each.precedes(later.clock) for each in behind):
-                yield later.task
-            seen.add(later.task)
-            behind.append(later)
-        if task not in seen and not any(each.precedes(clock) for each in behind):
-            yield task
-
-    def _place_of(self, event: _Event) -> int:
-        place = min(event.node, len(self._events) - 1)  # answers of ``choose`` are decisions without an event
-        while self._events[place] is not event:
-            place -= 1
-        return place
 
 
 class DPORStrategy:
@@ -296,30 +220,3 @@ class DPORStrategy:
         while self._path and not self._path[-1].advance():
             self._path.pop()
         self.is_exhausted = not self._path
-
-
-def _depend(one: Operation, other: Operation) -> bool:
-    """Whether the order of the two may matter."""
-    if one.kind == "builtin" or other.kind == "builtin":
-        return (one.writes or other.writes) and _is_access(one) and _is_access(other)
-    return one.conflicts_with(other)
-
-
-def _covers(earlier: Operation, later: Operation) -> bool:
-    """Whether all that comes before ``earlier`` and depends on ``later`` depends on ``earlier`` too."""
-    return earlier.writes and earlier.resource == later.resource is not None and earlier.part == later.part
-
-
-def _is_access(operation: Operation) -> bool:
-    return operation.kind == "builtin" or (
-        operation.resource is not None and operation.kind not in ("acquire", "release", "try", "get", "put")
-    )
-
-
-def _join(clock: Clock, other: Clock) -> None:
-    """Take over what ``other`` knows."""
-    if len(other) > len(clock):
-        clock.extend([0] * (len(other) - len(clock)))
-    for task, number in enumerate(other):
-        if number > clock[task]:
-            clock[task] = number

@@ -118,6 +118,15 @@ def test_a_task_that_only_reads_is_not_followed_for_ever() -> None:
     assert strategy.trouble is not None
 
 
+def test_a_task_that_reads_much_is_not_taken_to_wait() -> None:
+    """A hundred reads in a row, of one thing each: nobody waits in a loop, and the search is complete."""
+    strategy = DPORStrategy()
+    tasks = [[*(read(f"item {number}") for number in range(100)), write("x")], [write("x")]]
+
+    assert len(all_orders(strategy, tasks)) == 2
+    assert strategy.trouble is None
+
+
 def test_long_runs_are_not_searched_systematically() -> None:
     """Where runs are long, and where points are left out, ``auto`` samples only."""
     strategies = make_strategies("auto", 7)

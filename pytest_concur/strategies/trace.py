@@ -1,0 +1,163 @@
+"""What a run did so far, in which order it had to be, and in which it happened to be.
+
+One operation *happens before* another if a chain of dependent operations, steps of one task, starts and joins leads
+from one to the other. Two dependent operations of different tasks that no such chain connects but their own dependence
+are a *reversible race*: another schedule does them in the other order.
+
+Source: Flanagan, Godefroid, "Dynamic Partial-Order Reduction for Model Checking Software", POPL 2005; clocks: Mattern,
+"Virtual Time and Global States of Distributed Systems", 1988.
+
+Pure: no threads, no clock, no chance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass
+
+from pytest_concur.model.operation import Operation
+
+Clock = list[int]
+"""For each task the number of its operations that happened before, itself included."""
+
+
+@dataclass(slots=True)
+class Event:
+    """An operation that was executed."""
+
+    task: int
+    operation: Operation
+    node: int
+    """Number of the decision before it."""
+
+    number: int
+    """Of the task's operations, from 1."""
+
+    clock: Clock
+
+    def precedes(self, clock: Clock) -> bool:
+        return self.task < len(clock) and self.number <= clock[self.task]
+
+
+class Trace:
+    """The operations of one run, in the order in which they were executed."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.comparisons = 0
+        """Pairs of operations looked at: what the time goes into."""
+
+        self._by_resource: dict[Hashable, list[Event]] = {}
+        self._writes: dict[Hashable, list[Event]] = {}  # of those, what a read depends on
+        self._anywhere: list[Event] = []  # operations whose place is not known
+        self._clocks: dict[int, Clock] = {}
+
+    def knows(self, task: int) -> bool:
+        return task in self._clocks
+
+    def begin(self, task: int, starter: int) -> None:
+        """A task is there; who started it did so behind all of its own operations so far."""
+        self._clocks[task] = list(self._clocks.get(starter, ()))
+
+    def races(self, task: int, operation: Operation) -> Iterator[tuple[Event, Clock]]:
+        """Yield the earlier operations that this one, which comes next or never came, could be done before.
+
+        Nearest first, each with the clock of what must come before this one, as far as found; it changes later.
+        """
+        if operation.kind == "join":
+            return
+        clock = list(self._clocks.get(task, ()))
+        for event in self._related(operation):
+            self.comparisons += 1
+            if event.task != task and not event.precedes(clock) and depend(event.operation, operation):
+                if operation.kind == "acquire" and event.operation.kind == "release":
+                    continue  # cannot be swapped; the race is with the acquire before that
+                yield event, clock
+                _join(clock, event.clock)
+            if _covers(event.operation, operation):
+                break
+
+    def add(self, task: int, operation: Operation, node: int) -> None:
+        """Execute an operation, behind decision number ``node``."""
+        clock = self._clocks[task]
+        if operation.kind == "join":
+            for other in operation.part if isinstance(operation.part, tuple) else ():
+                _join(clock, self._clocks.get(other, []))
+        else:
+            for event in self._related(operation):
+                if not event.precedes(clock) and depend(event.operation, operation):
+                    _join(clock, event.clock)
+                if _covers(event.operation, operation):
+                    break
+        clock.extend([0] * (task + 1 - len(clock)))
+        clock[task] += 1
+        event = Event(task, operation, node, clock[task], list(clock))
+        self.events.append(event)
+        if operation.resource is not None:
+            self._by_resource.setdefault(operation.resource, []).append(event)
+            if operation.writes:
+                self._writes.setdefault(operation.resource, []).append(event)
+        elif operation.kind == "builtin":
+            self._anywhere.append(event)
+
+    def initials(self, event: Event, task: int, clock: Clock) -> Iterator[int]:
+        """Yield the tasks that can take the first step of what came after ``event`` without depending on it.
+
+        Behind all of that comes the next operation of ``task``, whose clock is given.
+        """
+        behind: list[Event] = []
+        seen: set[int] = set()
+        for later in self.events[self._place_of(event) + 1 :]:
+            self.comparisons += 1
+            if event.precedes(later.clock):
+                continue
+            if later.task not in seen and not any(each.precedes(later.clock) for each in behind):
+                yield later.task
+            seen.add(later.task)
+            behind.append(later)
+        if task not in seen and not any(each.precedes(clock) for each in behind):
+            yield task
+
+    def _related(self, operation: Operation) -> Iterable[Event]:
+        """Return earlier operations that may depend on this one, the latest first."""
+        if operation.kind == "builtin":
+            return reversed(self.events)
+        if operation.resource is None:
+            return ()
+        same = (self._by_resource if operation.writes else self._writes).get(operation.resource, [])
+        if not self._anywhere:
+            return reversed(same)
+        return sorted(same + self._anywhere, key=lambda event: event.node, reverse=True)
+
+    def _place_of(self, event: Event) -> int:
+        place = min(event.node, len(self.events) - 1)  # not every decision has an event
+        while self.events[place] is not event:
+            place -= 1
+        return place
+
+
+def depend(one: Operation, other: Operation) -> bool:
+    """Whether the order of the two may matter."""
+    if one.kind == "builtin" or other.kind == "builtin":
+        return (one.writes or other.writes) and _is_access(one) and _is_access(other)
+    return one.conflicts_with(other)
+
+
+def _covers(earlier: Operation, later: Operation) -> bool:
+    """Whether all that comes before ``earlier`` and depends on ``later`` depends on ``earlier`` too."""
+    return earlier.writes and earlier.resource == later.resource is not None and earlier.part == later.part
+
+
+def _is_access(operation: Operation) -> bool:
+    return operation.kind == "builtin" or (
+        operation.resource is not None and operation.kind not in ("acquire", "release", "try", "get", "put")
+    )
+
+
+def _join(clock: Clock, other: Clock) -> None:
+    """Take over what ``other`` knows."""
+    if len(other) > len(clock):
+        clock.extend([0] * (len(other) - len(clock)))
+    for task, number in enumerate(other):
+        if number > clock[task]:
+            clock[task] = number

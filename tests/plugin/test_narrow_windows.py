@@ -1,0 +1,40 @@
+"""Bugs that need one switch at the one right place of a long run: chance seldom hits it, the default finds it soon."""
+
+from __future__ import annotations
+
+from project import module, run_project
+
+pytest_plugins = ["pytester"]
+
+LOST_EVENT = """
+    class Inbox:
+        def __init__(self):
+            self.events, self.handled = [], {}
+            self.processing = threading.Lock()
+
+        def send(self, event):
+            self.events.append(event)
+            if not self.processing.acquire(blocking=False):
+                return  # who has it sees the event
+            while self.events:
+                self.handle(self.events.pop(0))
+            self.processing.release()  # but not if it came since they looked
+
+        def handle(self, event):
+            for step in range(60):
+                self.handled[event] = self.handled.get(event, 0) + 1
+
+
+    @pytest.mark.concurrency(outcome="any")
+    def test_program(concur):
+        inbox = Inbox()
+        concur.run(lambda: inbox.send("a"), lambda: inbox.send("b"))
+        assert len(inbox.handled) == 2
+"""
+
+
+def test_a_lost_event_is_found_soon(pytester):
+    """One of the hundreds of places where the first task can be left loses the second one's event."""
+    result = run_project(pytester, module(LOST_EVENT), "--concur-schedules=100")
+
+    assert result.verdict == "failed", result.output
