@@ -29,7 +29,7 @@ from abstract.machine import (
     Write,
     enumerate_outcomes,
 )
-from abstract.programs import PROGRAMS, TWO_WRITERS_UNDER_ONE_LOCK, guarded, increment
+from abstract.programs import BLOCKED_BEHIND_THE_BLOCKED, PROGRAMS, TWO_WRITERS_UNDER_ONE_LOCK, guarded, increment
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -84,6 +84,14 @@ def test_the_first_visible_step_may_be_an_acquire() -> None:
 
     assert {dict(outcome.variables)["x"] for outcome in seen} == {1, 2}
     assert test["explored"]["schedules"] == 2
+
+
+def test_the_last_of_a_chain_of_waiting_tasks_may_come_first() -> None:
+    """Who waits for a task that waits itself is tried before that one, although nothing of the rest is new."""
+    [(test, seen)] = explore_all([BLOCKED_BEHIND_THE_BLOCKED], "dpor")
+
+    assert_sees_all(BLOCKED_BEHIND_THE_BLOCKED, test, seen)
+    assert len(seen) == 12
 
 
 # --- random programs -------------------------------------------------------------------------------------------------

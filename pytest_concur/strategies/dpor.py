@@ -61,8 +61,14 @@ class Node:
 class DPOR:
     """Schedules one run: along a prefix, then the first task that can go on."""
 
-    def __init__(self, prefix: list[Node]) -> None:
+    def __init__(self, prefix: list[Node], trace: Trace) -> None:
+        """
+        Args:
+            prefix: Decisions to begin with. All but the last are those of an earlier run.
+            trace: What was done behind those of the earlier run; goes on with this one.
+        """
         self._prefix = prefix
+        self._trace = trace
         self.path: list[Node] = []
         """The decisions of this run, as far as they are worth coming back to."""
 
@@ -72,22 +78,24 @@ class DPOR:
         self.has_diverged = self.is_too_long = False
         self._is_redundant = False  # everybody who could go on is asleep: this run shows nothing new
         self._asleep: dict[int, Operation] = {}
-        self._trace = Trace()
         self._pending: dict[int, Operation] = {}
         self._reads = 0  # in a row, of what was read in this row before
         self._read: set[tuple[Hashable, Hashable]] = set()
         self._last = 0
 
     def next_turn(self, moment: Moment) -> tuple[int, int]:
-        for task in moment.enabled:
-            if not self._trace.knows(task):  # only who ran last can have started it
-                self._trace.begin(task, self._last)
         if self._is_redundant or self.has_diverged:
             return self._go_on(moment, moment.enabled), 0
         node = self._node(moment)
         if node is None:
             return self._go_on(moment, moment.enabled), 0
         task = node.chosen
+        if len(self.path) < len(self._prefix):  # nothing new: what races here was seen in an earlier run
+            self._last = task
+            return task, 0
+        for each in moment.enabled:
+            if not self._trace.knows(each):  # only who ran last can have started it
+                self._trace.begin(each, self._last)
         self._pending = dict(moment.pending)
         node.operation = operation = moment.pending.get(task, UNKNOWN)
         if len(self._trace.events) < MOST_EVENTS and self._trace.comparisons < MOST_COMPARISONS:
@@ -119,7 +127,7 @@ class DPOR:
 
     def finish(self) -> None:
         """The run is over: look for races of what tasks stood before and never came to."""
-        if self._is_redundant or self.has_diverged:
+        if self.has_diverged:
             return
         for task, operation in self._pending.items():
             if task != self._last:
@@ -139,6 +147,9 @@ class DPOR:
             awake = [task for task in enabled if task not in self._asleep]
             if not awake:
                 self._is_redundant = True
+                # who is blocked could have come before the one who blocks it, and that order is not redundant
+                self._pending = {task: its for task, its in moment.pending.items() if task not in enabled}
+                self._last = -1
                 return None
             task = self._go_on(moment, awake)
             node = Node(enabled, task, backtrack={task}, asleep=dict(self._asleep))
@@ -195,13 +206,15 @@ class DPORStrategy:
 
     def __init__(self) -> None:
         self._path: list[Node] = []
+        self._trace = Trace()
         self._latest: DPOR | None = None
         self.is_exhausted = False
         self.trouble: str | None = None
         """Why nothing can be claimed to be complete, if so."""
 
     def scheduler(self, index: int) -> DPOR:
-        self._latest = DPOR(self._path)
+        self._trace.cut(len(self._path) - 1)
+        self._latest = DPOR(self._path, self._trace)
         return self._latest
 
     def sees_operations(self, index: int) -> bool:

@@ -45,19 +45,47 @@ class Trace:
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.comparisons = 0
-        """Pairs of operations looked at: what the time goes into."""
+        """Pairs of operations looked at since the last cut: what the time goes into."""
 
         self._by_resource: dict[Hashable, list[Event]] = {}
         self._writes: dict[Hashable, list[Event]] = {}  # of those, what a read depends on
         self._anywhere: list[Event] = []  # operations whose place is not known
         self._clocks: dict[int, Clock] = {}
+        self._beginnings: dict[int, tuple[int, Clock]] = {}  # task: events before it was there, its clock then
 
     def knows(self, task: int) -> bool:
         return task in self._clocks
 
     def begin(self, task: int, starter: int) -> None:
         """A task is there; who started it did so behind all of its own operations so far."""
-        self._clocks[task] = list(self._clocks.get(starter, ()))
+        clock = self._clocks.get(starter, [])
+        self._clocks[task] = list(clock)
+        self._beginnings[task] = len(self.events), list(clock)
+
+    def cut(self, node: int) -> None:
+        """Forget what came behind decision number ``node`` and that decision: another run goes on from there."""
+        touched = set()
+        while self.events and self.events[-1].node >= node:
+            event = self.events.pop()
+            operation = event.operation
+            touched.add(event.task)
+            if operation.resource is not None:
+                self._by_resource[operation.resource].pop()
+                if operation.writes:
+                    self._writes[operation.resource].pop()
+            elif operation.kind == "builtin":
+                self._anywhere.pop()
+        for task in [task for task, (count, _) in self._beginnings.items() if count > len(self.events)]:
+            del self._beginnings[task], self._clocks[task]
+        for event in reversed(self.events):
+            if not touched:
+                break
+            if event.task in touched:
+                touched.remove(event.task)
+                self._clocks[event.task] = list(event.clock)
+        for task in touched & self._beginnings.keys():
+            self._clocks[task] = list(self._beginnings[task][1])
+        self.comparisons = 0
 
     def races(self, task: int, operation: Operation) -> Iterator[tuple[Event, Clock]]:
         """Yield the earlier operations that this one, which comes next or never came, could be done before.

@@ -66,6 +66,18 @@ TWO_WRITERS_UNDER_ONE_LOCK = Program(
     tasks=(guarded("lock", Write("x", 1)), guarded("lock", Write("x", 2))),
 )
 
+BLOCKED_BEHIND_THE_BLOCKED = Program(
+    name="blocked_behind_the_blocked",
+    variables={"x": 0, "y": 0},
+    objects={"lock": Lock(), "other": Lock()},
+    tasks=(
+        (*guarded("other", Read("y", "r")), Write("x", 1)),
+        guarded("lock", *guarded("other", Write("x", 3))),
+        (*guarded("lock", Write("y", 2)), Read("x", "s")),
+    ),
+)
+"""Task 2 may wait for task 1, which waits for task 0."""
+
 OPPOSITE_LOCK_ORDER = Program(
     name="opposite_lock_order",
     variables={"x": 0},
