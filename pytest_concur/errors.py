@@ -63,6 +63,10 @@ class ThreadLeakFound(ConcurrencyFailure):
     """A thread was alive, or a lock was held, when the test had returned and everything else had ended."""
 
 
+class Hung(ConcurrencyFailure):
+    """Code that runs freely did not come back in time."""
+
+
 class ReplayDiverged(ConcurrencyFailure):
     """A replay token does not fit the code any more, or its failure is gone."""
 

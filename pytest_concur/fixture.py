@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -98,7 +99,9 @@ class Concur:
         execution = self._hooks.mine()
         if execution is None:
             self._note_more()
-            handles = [_start_real_thread(function, name) for function, name in named]
+            gate = threading.Event()
+            handles = [_start_real_thread(function, name, gate) for function, name in named]
+            gate.set()
             ends = [_end_of(handle) for handle in handles]
         else:
             tasks = [execution.spawn(name, function) for function, name in named]
@@ -255,19 +258,21 @@ def _result(task: Task) -> Any:
 
 def _end_of(handle: TaskHandle) -> tuple[Any, BaseException | None]:
     """Wait for a real thread; return its result and what it raised."""
+    handle.join()  # what interrupts this is none of the thread's
     try:
         return handle.result(), None
     except BaseException as error:
         return None, error
 
 
-def _start_real_thread(function: Callable[[], Any], name: str) -> TaskHandle:
-    import threading
-
+def _start_real_thread(function: Callable[[], Any], name: str, gate: threading.Event | None = None) -> TaskHandle:
+    """``gate``: the thread waits before it."""
     outcome: list[Any] = [None, None]
 
     def body() -> None:
         try:
+            if gate is not None:
+                gate.wait()
             outcome[0] = function()
         except BaseException as error:
             outcome[1] = error

@@ -108,7 +108,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     _choice("timeouts", ("last", "explore"), "last", "may a time-out fire although others can run"),
     _number("max_steps", 1, 20_000, "scheduling points per run before it counts as endless"),
-    _number("stress", 0, 0, "stress rounds (not there yet)"),
+    _number("stress", 0, 0, "rounds in real threads that run freely, behind the controlled ones"),
     _flag("baseline", True, "compare what is measured with stored sessions, and let them be written"),
     _positive("max_regression", 0.15, "relative slowdown tolerated against the baseline"),
     _positive("min_speedup", None, "least concurrent throughput divided by sequential throughput"),

@@ -117,6 +117,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if (state := session.config.stash.get(_STATE, None)) is not None:
         state.update_baselines(session)
         state.write_json()
+        state.session = session
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if (state := config.stash.get(_STATE, None)) is not None:
+        state.leave()
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -64,6 +64,9 @@ class Hooks:
         self.countdown = Countdown()
         self.countdown.arm(CAPACITY)
         self.active: Execution | None = None
+        self.at_large: Callable[[], None] | None = None
+        """Is called at points while no run is active: threads run freely."""
+
         self.observer: Observer | None = None
         """Is told of each point in code rewritten to be observed: the placeholder and what the stack held."""
 
@@ -145,10 +148,12 @@ class Hooks:
         execution = self.mine()
         if execution is not None:
             execution.switch()
-        elif self.active is None:
-            self.countdown.arm(CAPACITY)
-        else:
+        elif self.active is not None:
             self.countdown.stay()
+        elif self.at_large is not None:
+            self.at_large()
+        else:
+            self.countdown.arm(CAPACITY)
 
     def substitute(self, value: Any) -> Any:
         """Hand out the controlled counterpart of a method or function that was just loaded, if it has one."""

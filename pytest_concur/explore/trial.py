@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_concur.engine.clock import VirtualClock
 from pytest_concur.engine.execution import Execution
 from pytest_concur.engine.hooks import Hooks, Observer
 from pytest_concur.engine.record import Record
 from pytest_concur.engine.seeing import SeeingExecution
-from pytest_concur.errors import DeadlockFound, InternalError, LivelockFound, ThreadLeakFound
+from pytest_concur.errors import DeadlockFound, Hung, InternalError, LivelockFound, ThreadLeakFound
 from pytest_concur.instrument.patch import Mode, Patch
 from pytest_concur.instrument.points import Granularity
 from pytest_concur.instrument.rewrite import Flavour
@@ -29,6 +29,9 @@ from pytest_concur.model.verdict import Kind
 from pytest_concur.model.waiting import Place, describe_stuck
 from pytest_concur.model.witness import Witness
 from pytest_concur.strategies.sequential import Sequential
+
+if TYPE_CHECKING:
+    from pytest_concur.engine.noise import Noise
 
 MOST_REPEATS = 25
 """Times a run is repeated because it met code that was not instrumented yet."""
@@ -100,6 +103,7 @@ class Laboratory:
         self._outcomes = outcomes
         self.patch = patch
         self._hooks = hooks
+        self.countdown = hooks.countdown
         self._clock = VirtualClock.started_now()
         self.settings = settings
         self._plain_mode = Mode(granularity=settings.granularity)
@@ -167,6 +171,33 @@ class Laboratory:
         gc.collect(0)
         return trial.failure is None
 
+    def run_freely(self, noise: Noise) -> Trial:
+        """Run the body once in real threads and real time; threads call ``noise`` at points.
+
+        Raises:
+            Hung: somebody lost patience.
+        """
+        self.patch.install(self._plain_mode)
+        self._outcomes.clear()
+        error: BaseException | None = None
+        result, record = None, Record()
+        self._hooks.at_large = noise
+        noise.start()
+        try:
+            with unhandled_in(record):
+                result = self._body()
+        except (KeyboardInterrupt, GeneratorExit, Hung):
+            raise
+        except BaseException as raised:
+            error = raised
+        finally:
+            self._hooks.at_large = None
+            noise.stop()
+        if error is not None and self.settings.is_passing(error):
+            return Trial(record, None, passing=error)
+        outcome = self._outcomes.comparable() if self.settings.compares_outcomes and error is None else None
+        return Trial(record, judge(record, error, self.settings), outcome, result)
+
     def running_task(self) -> int | None:
         """Return the number of the task that runs now; ``None`` while the body is the only one that lives."""
         execution = self._hooks.active
@@ -228,6 +259,22 @@ class Laboratory:
         failure = judge(record, error, settings)
         outcome = self._outcomes.comparable() if settings.compares_outcomes and record.ending == "completed" else None
         return Trial(record, failure, outcome, result)
+
+
+@contextmanager
+def unhandled_in(record: Record) -> Iterator[None]:
+    """Note what ends threads that run freely, unless the test sees to that itself."""
+
+    def note(args: threading.ExceptHookArgs) -> None:
+        if args.exc_value is not None and not isinstance(args.exc_value, SystemExit):
+            record.unhandled.append((args.thread.name if args.thread is not None else "?", args.exc_value))
+
+    before = threading.excepthook
+    threading.excepthook = note
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 def judge(record: Record, error: BaseException | None, settings: Settings) -> Failure | None:

@@ -74,6 +74,9 @@ class Explored:
     switches: int = 0
     """Hand-overs between threads in these runs."""
 
+    stress_rounds: int = 0
+    """Runs of the body in threads that ran freely."""
+
     @property
     def complete(self) -> bool:
         """Whether every order was tried that could make a difference."""

@@ -42,6 +42,7 @@ def as_dict(result: TestResult) -> dict[str, Any]:
             "seconds": round(explored.seconds, 4),
             "runs": explored.runs,
             "switches": explored.switches,
+            "stress_rounds": explored.stress_rounds,
         },
         "uncontrolled": [{"what": each.what, "where": each.where} for each in result.uncontrolled],
         "notes": list(result.notes),

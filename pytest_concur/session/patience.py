@@ -11,7 +11,10 @@ from types import FrameType
 from typing import Any
 
 from pytest_concur.engine.frames import place_of
-from pytest_concur.errors import ConcurrencyFailure
+from pytest_concur.errors import Hung
+
+LEFT_BEHIND: list[threading.Thread] = []
+"""Threads that were there when patience was lost, and may never end."""
 
 LIMIT_S = 60.0
 """How long a round may take beyond what it was announced to take."""
@@ -21,14 +24,20 @@ _WAKE = getattr(signal, "SIGUSR2", None)
 
 
 class Patience:
-    """Interrupts the main thread when a round of a measurement does not come back.
+    """Interrupts the main thread with :class:`Hung` when a round does not come back.
 
     Where that cannot be done (another thread measures, no such signal, somebody else has it) pytest-timeout is what
     ends a test that hangs.
     """
 
-    def __init__(self, limit_s: float = LIMIT_S) -> None:
+    def __init__(self, limit_s: float = LIMIT_S, what: str = "measured code") -> None:
+        """
+        Args:
+            limit_s: Seconds that a round may take beyond what it was announced to take.
+            what: Runs in rounds, for the message.
+        """
         self._limit_s = limit_s
+        self._what = what
         self._deadline = math.inf
         self._is_over = threading.Event()
         self._old: Any = None
@@ -60,13 +69,15 @@ class Patience:
                 signal.pthread_kill(threading.main_thread().ident or 0, _WAKE)
 
     def _give_up(self, number: int, frame: FrameType | None) -> None:
+        main = threading.main_thread()
+        LEFT_BEHIND.extend(each for each in threading.enumerate() if each is not main and not each.daemon)
         names = {thread.ident: thread.name for thread in threading.enumerate()}
         stands = "; ".join(
             f"{names[ident]} at {place_of(top)}"
             for ident, top in sys._current_frames().items()
             if names.get(ident, "concur-patience") != "concur-patience"
         )
-        raise ConcurrencyFailure(
-            f"measured code has not come back for {self._limit_s:g} s, running freely: {stands}\n"
-            "  it hangs, or one call takes that long; measure a smaller piece"
+        raise Hung(
+            f"{self._what} has not come back for {self._limit_s:g} s, running freely: {stands}\n"
+            "  it hangs, or one call takes that long; use a smaller piece"
         )

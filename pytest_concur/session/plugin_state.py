@@ -41,6 +41,9 @@ class PluginState:
         self._around: Any = None
         self._concur: Any = None
         self._measured: MeasuredSession | None = None
+        self.session: pytest.Session | None = None
+        """Once it is over."""
+
         self._infrastructure = frozenset(t.ident for t in threading.enumerate() if t.ident is not None)
 
     # ---- before tests run ----
@@ -287,6 +290,16 @@ class PluginState:
         nodeids = [name for name, each in self._results.items() if each["measures"] and each["verdict"] != "failed"]
         if nodeids and not measured.write_baselines(nodeids):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def leave(self) -> None:
+        """End the process at once if threads are left that ran freely and may never end: Python would wait for them."""
+        patience = sys.modules.get("pytest_concur.session.patience")
+        left = [thread for thread in patience.LEFT_BEHIND if thread.is_alive()] if patience is not None else []
+        if left and self.session is not None:
+            writer = self._config.get_terminal_writer()
+            writer.line(f"concurrency: left behind, as they never came back: {', '.join(each.name for each in left)}")
+            writer.flush()
+            os._exit(int(self.session.exitstatus))
 
     def summarize(self, terminal: Any) -> None:
         """Say in one line what was explored."""

@@ -93,6 +93,7 @@ class TestRunner:
         self._around = around
         self._seed = options.seed if options.seed is not None else digest(item.nodeid)
         self._measuring: TestMeasuring | None = None
+        self._reference: Reference | None = None
         self._fixtures = FreshFixtures(item, is_enabled=options.fresh_fixtures)
         self.result = TestResult(item.nodeid)
         self.result.explored = Explored(strategy=options.strategy, seed=self._seed)
@@ -115,6 +116,8 @@ class TestRunner:
             self._phase().measure_for_the_last_time(first.suspects)
         else:
             self._run_controlled(token)
+            if token is None and self._reference is not None and self._measuring is None:
+                self._run_freely(self._reference)
             if self._measuring is not None and token is None:
                 self._phase().measure(lambda: self._run_controlled(None))
 
@@ -125,6 +128,19 @@ class TestRunner:
             self.result.uncontrolled.append(Uncontrolled(str(error), self._item.nodeid))
             raise
 
+    def _run_freely(self, reference: Reference) -> None:
+        """Run stress rounds if the test asks for them, or was not all under control."""
+        rounds, seconds = self._options.stress, self._seconds_left() * SHARE_OF_TIMEOUT
+        if not rounds and not self.result.uncontrolled:
+            return
+        if seconds < LEAST_SECONDS:
+            self.result.notes.append("no stress rounds were run: the test's time-out is near")
+            return
+        from pytest_concur.session.stressing import stress_test
+
+        with self.laboratory(is_free=True) as lab:
+            stress_test(lab, reference, self.result, rounds=rounds, seconds=seconds, seed=self._seed)
+
     def _run_in_laboratory(self, token: str | None) -> None:
         with self.laboratory() as lab:
             reference = sequential.establish(lab)
@@ -133,6 +149,7 @@ class TestRunner:
             for what, where in dict.fromkeys(reference.uncontrolled):
                 self.result.uncontrolled.append(Uncontrolled(what, where))
             self.result.is_step_limited |= reference.is_step_limited
+            self._reference = reference
             if token is not None:
                 self._replay(lab, reference, decode(token))
             elif reference.is_exhausted:
@@ -143,8 +160,12 @@ class TestRunner:
                 self._explore(lab, reference)
 
     @contextmanager
-    def laboratory(self) -> Iterator[Laboratory]:
-        """Return what runs the test's body, with everything about the process set as the runs need it."""
+    def laboratory(self, *, is_free: bool = False) -> Iterator[Laboratory]:
+        """Return what runs the test's body, with everything about the process set as the runs need it.
+
+        Args:
+            is_free: They are not controlled.
+        """
         around, fixtures = self._around, self._fixtures
         patch = Patch(self._scope(), around.cache, around.hooks.bind, self._item.module.__name__)
         lab = Laboratory(lambda: fixtures.call(self._call), around.outcomes, patch, around.hooks, self._settings())
@@ -152,9 +173,10 @@ class TestRunner:
             stack.callback(around.cache.save)
             stack.callback(patch.remove)
             stack.callback(patch.discovery.stop)
-            stack.enter_context(Watchdog(around.hooks, limit_s=self._limit()))
+            if not is_free:
+                stack.enter_context(Watchdog(around.hooks, limit_s=self._limit()))
+                stack.enter_context(one_processor(around.worker))
             around.hooks.default_excepthook = threading.excepthook
-            stack.enter_context(one_processor(around.worker))
             stack.enter_context(quiet_collector())
             stack.enter_context(own_beginnings())
             stack.enter_context(note_unraisable(self.result.notes))
