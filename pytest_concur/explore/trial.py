@@ -108,6 +108,8 @@ class Laboratory:
         self.settings = settings
         self._plain_mode = Mode(granularity=settings.granularity)
         self.runs = 0
+        self.longest_ns = 0
+        """Virtual time that a run took, the longest."""
 
     def run(
         self,
@@ -223,10 +225,11 @@ class Laboratory:
         self.runs += 1
         settings = self.settings
         kind = SeeingExecution if sees_operations else Execution
+        clock = self._clock.restarted()
         execution = kind(
             scheduler,
             self._hooks.countdown,
-            self._clock.restarted(),
+            clock,
             max_steps=settings.max_steps,
             explores_timeouts=settings.explores_timeouts,
             sleeps_through=sleeps_through,
@@ -248,6 +251,8 @@ class Laboratory:
             error = raised.with_traceback(_below(raised.__traceback__))
         finally:
             self._hooks.active = None
+        if clock.elapsed_ns > self.longest_ns:
+            self.longest_ns = clock.elapsed_ns
         record = execution.record
         if record.broken is not None:
             raise InternalError(

@@ -57,6 +57,9 @@ _RAISED: dict[Kind, type[ConcurrencyFailure]] = {"data-race": DataRaceFound, "lo
 LEAST_SECONDS = 1.0
 """Seconds to a test's time-out below which nothing is begun that is not asked for."""
 
+LONGEST_UNASKED_S = 0.5
+"""Virtual seconds of a run beyond which a test is not run in real time unless it asks for that."""
+
 SHARE_OF_TIMEOUT = 0.4
 """Part that exploring may use of what is left of a test's own time-out; measuring, of what is left then."""
 
@@ -94,6 +97,7 @@ class TestRunner:
         self._seed = options.seed if options.seed is not None else digest(item.nodeid)
         self._measuring: TestMeasuring | None = None
         self._reference: Reference | None = None
+        self._longest_s = 0.0
         self._fixtures = FreshFixtures(item, is_enabled=options.fresh_fixtures)
         self.result = TestResult(item.nodeid)
         self.result.explored = Explored(strategy=options.strategy, seed=self._seed)
@@ -131,7 +135,7 @@ class TestRunner:
     def _run_freely(self, reference: Reference) -> None:
         """Run stress rounds if the test asks for them, or was not all under control."""
         rounds, seconds = self._options.stress, self._seconds_left() * SHARE_OF_TIMEOUT
-        if not rounds and not self.result.uncontrolled:
+        if not rounds and (not self.result.uncontrolled or self._longest_s > LONGEST_UNASKED_S):
             return
         if seconds < LEAST_SECONDS:
             self.result.notes.append("no stress rounds were run: the test's time-out is near")
@@ -158,6 +162,7 @@ class TestRunner:
                 self._report(lab, reference, self._sequential_finding(reference))
             else:
                 self._explore(lab, reference)
+            self._longest_s = lab.longest_ns / 1e9
 
     @contextmanager
     def laboratory(self, *, is_free: bool = False) -> Iterator[Laboratory]:

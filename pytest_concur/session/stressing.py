@@ -13,7 +13,7 @@ ROUNDS_UNASKED = 10
 SECONDS_UNASKED = 0.5
 """What a test gets of which a part was outside control, if it asks for no rounds."""
 
-LIMIT_S = 20.0
+LIMIT_S, LIMIT_UNASKED_S = 20.0, 5.0
 """Seconds after which a round counts as hanging."""
 
 
@@ -34,7 +34,7 @@ def stress_test(
         BaseException: what a round raised, or what ends the test as it is.
     """
     asked = rounds > 0
-    with Patience(min(LIMIT_S, seconds), "the test") as patience:
+    with Patience(min(LIMIT_S if asked else LIMIT_UNASKED_S, seconds), "the test") as patience:
         try:
             stressed = stress(
                 lab,

@@ -10,16 +10,20 @@ Nothing here reaches into the plugin: the exit code, the terminal output and the
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields
 from textwrap import dedent
 from typing import Any
 
 import pytest
+from nursery import IS_POSSIBLE, Nursery
 
 PROGRAM_STEM = "test_program"
 PROGRAM_FILE = f"{PROGRAM_STEM}.py"
 REPORT_FILE = "report.json"
+
+_NURSERY = Nursery()
 
 HANG_S = 120.0
 """Longest wait for one pytest process; whoever needs longer hangs."""
@@ -258,29 +262,51 @@ def run_programs(pytester: pytest.Pytester, texts: Mapping[str, str], *args: str
     return Programs(run_pytest(pytester, *files.values(), *args), files)
 
 
-def run_pytest(pytester: pytest.Pytester, *args: str, hang_s: float = HANG_S) -> Result:
+def run_pytest(pytester: pytest.Pytester, *args: str, hang_s: float = HANG_S, fresh: bool = False) -> Result:
     """Run pytest on the project as it stands; like ``run_project``, without writing.
 
-    If none of ``args`` names a program file, the one of ``run_project`` is added.
+    If none of ``args`` names a program file, the one of ``run_project`` is added. ``fresh``: not in a fork.
     """
     report = pytester.path / REPORT_FILE
     report.unlink(missing_ok=True)
     if not any(arg.startswith(PROGRAM_STEM) for arg in args):
         args = (PROGRAM_FILE, *args)
 
-    run = pytester.runpytest_subprocess(f"--concur-json={REPORT_FILE}", *args, timeout=hang_s)
+    run = _run_fresh if fresh or not IS_POSSIBLE else _run_forked
+    done = run(pytester, (f"--concur-json={REPORT_FILE}", *args), hang_s)
 
     return Result(
-        exit=int(run.ret),
-        output=f"{run.stdout}\n{run.stderr}",
-        outcomes=_outcomes(run),
+        exit=int(done.ret),
+        output=f"{done.stdout}\n{done.stderr}",
+        outcomes=_outcomes(done),
         tests=_reported(json.loads(report.read_text(encoding="utf-8"))) if report.exists() else (),
     )
 
 
 def replay(pytester: pytest.Pytester, nodeid: str, token: str, *args: str) -> Result:
-    """Run ``nodeid`` of the project as it stands under the schedule of ``token``."""
-    return run_pytest(pytester, nodeid, f"--concur-replay={token}", *args)
+    """Run ``nodeid`` of the project as it stands under the schedule of ``token``, in a process with other hashes."""
+    return run_pytest(pytester, nodeid, f"--concur-replay={token}", *args, fresh=True)
+
+
+def _run_fresh(pytester: pytest.Pytester, args: tuple[str, ...], hang_s: float) -> pytest.RunResult:
+    return pytester.runpytest_subprocess(*args, timeout=hang_s)
+
+
+def _run_forked(pytester: pytest.Pytester, args: tuple[str, ...], hang_s: float) -> pytest.RunResult:
+    out, err = pytester.path / "stdout", pytester.path / "stderr"
+    for file in (out, err):
+        file.write_bytes(b"")
+    arguments = (f"--basetemp={pytester.path / 'basetemp'}", *args)
+    print("running in a fork: pytest", *arguments)
+    began = time.perf_counter()
+    try:
+        code = _NURSERY.run(arguments, pytester.path, out, err, timeout_s=hang_s)
+    except TimeoutError:
+        raise pytester.TimeoutExpired(
+            f"{hang_s} second timeout expired running: pytest {' '.join(arguments)}"
+        ) from None
+    texts = [file.read_text(encoding="utf-8").splitlines() for file in (out, err)]
+    return pytest.RunResult(code, *texts, time.perf_counter() - began)
 
 
 def passes(test: MarkedTest, warnings: Collection[str] = ()) -> bool:

@@ -143,6 +143,24 @@ def test_what_was_outside_control_gets_some(pytester):
     assert result.only.explored["stress_rounds"] >= 1
 
 
+def test_who_sleeps_long_is_not_run_freely_unasked(pytester):
+    """Under control an hour passes at once; in real time it would not."""
+    text = module("""
+    import socket
+
+    @pytest.mark.concurrency(schedules=2)
+    def test_program(concur):
+        here, there = socket.socketpair()
+        with here, there:
+            concur.run(lambda: here.recv(1), lambda: (time.sleep(3600), there.send(b"x")))
+    """)
+
+    result = run_project(pytester, text)
+
+    assert result.verdict == "inconclusive", result.output
+    assert result.only.explored["stress_rounds"] == 0
+
+
 @pytest.mark.parametrize("own", [False, True], ids=["task", "thread of its own"])
 def test_a_round_that_hangs_is_given_up(pytester, own):
     """The test is inconclusive, with the place where it stands; other tests run, and pytest ends."""
