@@ -34,17 +34,17 @@ from pytest_concur.instrument.cache import CodeCache
 from pytest_concur.instrument.interpreter import VERSION
 from pytest_concur.instrument.patch import Patch
 from pytest_concur.instrument.scope import Scope
-from pytest_concur.model.schedule import Schedule, Token, TokenError, decode, digest
+from pytest_concur.model.schedule import Token, TokenError, decode, digest
 from pytest_concur.model.verdict import Explored, Finding, Kind, TestResult, Uncontrolled
 from pytest_concur.options import Resolved
 from pytest_concur.session.fresh_fixtures import FreshFixtures
 from pytest_concur.session.process import note_unraisable, one_processor, quiet_collector
 from pytest_concur.session.replay_token import divergence, problem_of
+from pytest_concur.session.reporter import Reporter
 from pytest_concur.strategies import make_strategies
 from pytest_concur.strategies.replay import Replay
 
 if TYPE_CHECKING:
-    from pytest_concur.explore.warn import Suspicion
     from pytest_concur.session.measured_session import MeasuredSession
     from pytest_concur.session.measuring import TestMeasuring
     from pytest_concur.session.measuring_phase import MeasuringPhase
@@ -101,6 +101,7 @@ class TestRunner:
         self._fixtures = FreshFixtures(item, is_enabled=options.fresh_fixtures)
         self.result = TestResult(item.nodeid)
         self.result.explored = Explored(strategy=options.strategy, seed=self._seed)
+        self._reporter = Reporter(self.result, options, self._seed, around.hooks)
 
     def run(self, token: str | None) -> None:
         """Explore the test, or replay ``token``, then measure what it asks for; fill ``result``.
@@ -263,45 +264,20 @@ class TestRunner:
         found = suspicions(lab, self._seed, frozenset(kinds))
         for each in sorted(found, key=lambda each: levels[each.kind]):  # errors before warnings
             is_warning = failure is not None or levels[each.kind] == "warn"
-            self._note_suspicion(each, is_warning=is_warning)
+            self._reporter.note_suspicion(each, is_warning=is_warning)
         for each in found:
             if failure is None and levels[each.kind] == "error":
                 raise _RAISED[each.kind](each.summary)
-
-    def _note_suspicion(self, suspicion: Suspicion, *, is_warning: bool) -> None:
-        from pytest_concur.report.suspicion import render
-
-        schedule = suspicion.schedule
-        token = self._token(schedule, is_witnessed=True)
-        text = render(self._item.nodeid, suspicion.kind, suspicion.summary, suspicion.lines, token)
-        self.result.findings.append(
-            Finding(
-                kind=suspicion.kind,
-                summary=suspicion.summary,
-                schedule=0,
-                token=token,
-                preemptions=schedule.preemptions,
-                gil=None,
-                is_warning=is_warning,
-                report=text,
-            )
-        )
 
     def _replay_witnessed(self, lab: Laboratory, token: Token) -> None:
         from pytest_concur.explore.warn import witness
 
         seen, _ = witness(lab, lambda: Replay(token.schedule))
         if not seen:
-            self._diverge(token, "nothing suspicious was seen: it is gone")
+            self._reporter.diverge(token, "nothing suspicious was seen: it is gone")
         for each in seen:
-            self._note_suspicion(each, is_warning=False)
+            self._reporter.note_suspicion(each, is_warning=False)
         raise _RAISED[seen[0].kind](seen[0].summary)
-
-    def _diverge(self, token: Token, problem: str) -> NoReturn:
-        summary = f"the replay token does not fit: diverged, {problem}"
-        finding = Finding("uncontrolled", summary, 0, token.encode(), token.schedule.preemptions, None)
-        self.result.findings.append(finding)
-        raise ReplayDiverged(summary)
 
     def _replay(self, lab: Laboratory, reference: Reference, token: Token) -> None:
         self.result.explored.schedules = 1
@@ -316,7 +292,7 @@ class TestRunner:
         if problem is None and failure is None:
             problem = "the schedule was followed to its end and nothing failed: the failure is gone"
         if problem is not None or failure is None:
-            self._diverge(token, str(problem))
+            self._reporter.diverge(token, str(problem))
         found = Found(failure, token.schedule, 0 if token.is_sequential else 1, is_sequential=token.is_sequential)
         found.is_focused = token.is_focused
         found.sites = tuple(trial.record.sites)
@@ -354,83 +330,15 @@ class TestRunner:
             self._seconds_left,
         )
 
-    # ---- reporting ----
-
-    def _report(self, lab: Laboratory, reference: Reference, found: Found, *, is_replay: bool = False) -> None:
-        from pytest_concur.explore.explain import trace  # most tests never fail
-        from pytest_concur.report.failure import FailureReport, render
-
-        failure = found.failure
-        token = self._token(
-            found.schedule,
-            is_sequential=found.is_sequential and found.index == 0,
-            is_focused=found.is_focused,
-            sites=found.sites,
-        )
-        is_plain = found.is_sequential and failure.kind in ("assertion", "exception")
-        kind = "sequential-failure" if is_plain else failure.kind
-        seen, trial = trace(
-            lab, self._around.hooks, found.schedule, sleeps_through=found.index == 0, is_focused=found.is_focused
-        )
-        if trial.failure is not None and trial.failure.signature == failure.signature:
-            failure = trial.failure  # the same with names, which are looked up only for a report
-        report = FailureReport(
-            nodeid=self._item.nodeid,
-            kind=kind,
-            summary=failure.summary,
-            trace=seen,
-            waiting=tuple(trial.record.waiting),
-            running=tuple(trial.record.running),
-            is_sequential=found.is_sequential,
-            order=reference.order,
-            is_stable=found.is_stable,
-            gil=found.gil,
-            preemptions=found.schedule.preemptions,
-            index=found.index,
-            strategy=self._options.strategy,
-            seed=self._seed,
-            uncontrolled=tuple(f"{each.what} at {each.where}" for each in self.result.uncontrolled),
-            token=token,
-        )
-        self.result.findings.append(
-            Finding(
-                kind=kind,
-                summary=failure.summary,
-                schedule=found.index,
-                token=token,
-                preemptions=found.schedule.preemptions,
-                gil=found.gil,
-                sequential=found.is_sequential,
-                report=render(report),
-            )
-        )
+    def _report(self, lab: Laboratory, reference: Reference, found: Found, *, is_replay: bool = False) -> NoReturn:
+        failure, token = self._reporter.note_failure(lab, reference, found)
         if not is_replay:
             self._around.remember(self._item.nodeid, () if found.index == 0 else (token,))
             is_quick = reference.contested <= search.LONG_RUN
+            is_plain = found.is_sequential and failure.kind in ("assertion", "exception")
             if is_quick and not is_plain and not found.leaves_threads:
                 self._suspect(lab, failure.kind)
         raise failure.error
-
-    def _token(
-        self,
-        schedule: Schedule,
-        *,
-        is_sequential: bool = False,
-        is_focused: bool = False,
-        is_witnessed: bool = False,
-        sites: Sequence[str] = (),
-    ) -> str:
-        return Token(
-            schedule,
-            digest(self._item.nodeid),
-            VERSION,
-            self._options.granularity,
-            self._options.timeouts,
-            is_sequential,
-            is_focused,
-            is_witnessed,
-            tuple(digest(site, 16) for site in sites),
-        ).encode()
 
     # ---- what the runs need ----
 
@@ -504,7 +412,7 @@ class TestRunner:
 
 def _item_timeout(item: pytest.Function) -> float | None:
     """Return the seconds that pytest-timeout gives this test, or ``None``."""
-    if not item.config.pluginmanager.hasplugin("timeout"):
+    if not any(item.config.pluginmanager.hasplugin(name) for name in ("timeout", "pytest_timeout")):  # -p MODULE
         return None
     marker = item.get_closest_marker("timeout")
     if marker is not None:
