@@ -188,7 +188,11 @@ def test_a_round_that_hangs_is_given_up(pytester, own):
     result = run_project(pytester, text)
 
     assert result.outcomes == {"passed": 2, "warnings": 1}, result.output
-    assert ("left behind, as they never came back: Thread-" in result.output) == own
+    is_waited_for = own and sys.version_info >= (
+        3,
+        13,
+    )  # before, who is interrupted in a join takes the thread for ended
+    assert ("left behind, as they never came back: Thread-" in result.output) == is_waited_for
     assert result.verdict == "inconclusive", result.output
     assert "a stress round was given up: the test has not come back for 1 s" in str(result.only.uncontrolled)
 
