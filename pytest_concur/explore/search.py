@@ -216,7 +216,7 @@ def ask_gil(lab: Laboratory, reference: Reference, found: Found, seed: int) -> G
     for index in range(GIL_SCHEDULES):
         trial = lab.run(partial(strategy.scheduler, index), mode=Mode(granularity="gil"), discovers=False)
         strategy.learn(trial.record)
-        failure = trial.failure or strange(lab, reference, trial)
+        failure = trial.failure or _strange(lab, reference, trial)
         if failure is not None and failure.kind == found.failure.kind:
             return "reachable"
         steps += trial.record.steps + STEPS_OF_A_RUN
@@ -236,19 +236,19 @@ def replay(
         is_recording=True,
         sleeps_through=sleeps_through,
     )
-    return trial.failure or strange(lab, reference, trial), trial
+    return trial.failure or _strange(lab, reference, trial), trial
 
 
 def _fails_alike(lab: Laboratory, reference: Reference, found: Found, schedule: Schedule) -> Executed | None:
     if not lab.cleanse():
         return None  # the world is not as it was: what fails now says nothing
     trial = lab.run(lambda: Replay(schedule), mode=lab.mode(is_focused=found.is_focused))
-    failure = trial.failure or strange(lab, reference, trial)
+    failure = trial.failure or _strange(lab, reference, trial)
     alike = failure is not None and failure.signature == found.failure.signature
     return trial.record.executed if alike else None
 
 
-def strange(lab: Laboratory, reference: Reference, trial: Trial) -> Failure | None:
+def _strange(lab: Laboratory, reference: Reference, trial: Trial) -> Failure | None:
     """A failure if the outcome is none of those known to be sequential."""
     if trial.outcome is None or not reference.outcomes or reference.is_step_limited or reference.knows(trial.outcome):
         return None  # a sequential run that was cut short leaves open what it would have given
@@ -260,7 +260,7 @@ def strange(lab: Laboratory, reference: Reference, trial: Trial) -> Failure | No
 
 def _compare(lab: Laboratory, reference: Reference, trial: Trial, searched: Searched) -> Failure | None:
     """Judge an outcome; before it is called strange, every sequential order is tried."""
-    failure = strange(lab, reference, trial)
+    failure = _strange(lab, reference, trial)
     if failure is None:
         return None
     known = sequential.is_sequential_outcome(lab, reference, trial.outcome)
@@ -270,7 +270,7 @@ def _compare(lab: Laboratory, reference: Reference, trial: Trial, searched: Sear
             searched.notes.append(note)
         reference.outcomes.append(trial.outcome)
         return None
-    return None if known else strange(lab, reference, trial)
+    return None if known else _strange(lab, reference, trial)
 
 
 def _incompleteness(lab: Laboratory, searched: Searched, reads_clock: bool) -> str | None:

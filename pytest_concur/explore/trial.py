@@ -182,12 +182,12 @@ class Laboratory:
         self.patch.install(self._plain_mode)
         self._outcomes.clear()
         error: BaseException | None = None
-        result, record = None, Record()
+        record = Record()
         self._hooks.at_large = noise
         noise.start()
         try:
             with unhandled_in(record):
-                result = self._body()
+                self._body()
         except (KeyboardInterrupt, GeneratorExit, Hung):
             raise
         except BaseException as raised:
@@ -197,8 +197,7 @@ class Laboratory:
             noise.stop()
         if error is not None and self.settings.is_passing(error):
             return Trial(record, None, passing=error)
-        outcome = self._outcomes.comparable() if self.settings.compares_outcomes and error is None else None
-        return Trial(record, judge(record, error, self.settings), outcome, result)
+        return Trial(record, judge(record, error, self.settings))
 
     def running_task(self) -> int | None:
         """Return the number of the task that runs now; ``None`` while the body is the only one that lives."""

@@ -96,7 +96,7 @@ class TestRunner:
         self._around = around
         self._seed = options.seed if options.seed is not None else digest(item.nodeid)
         self._measuring: TestMeasuring | None = None
-        self._reference: Reference | None = None
+        self._is_explored = False
         self._longest_s = 0.0
         self._fixtures = FreshFixtures(item, is_enabled=options.fresh_fixtures)
         self.result = TestResult(item.nodeid)
@@ -121,8 +121,8 @@ class TestRunner:
             self._phase().measure_for_the_last_time(first.suspects)
         else:
             self._run_controlled(token)
-            if token is None and self._reference is not None and self._measuring is None:
-                self._run_freely(self._reference)
+            if token is None and self._is_explored:
+                self._run_freely()
             if self._measuring is not None and token is None:
                 self._phase().measure(lambda: self._run_controlled(None))
 
@@ -133,10 +133,13 @@ class TestRunner:
             self.result.uncontrolled.append(Uncontrolled(str(error), self._item.nodeid))
             raise
 
-    def _run_freely(self, reference: Reference) -> None:
+    def _run_freely(self) -> None:
         """Run stress rounds if the test asks for them, or was not all under control."""
         rounds, seconds = self._options.stress, self._seconds_left() * SHARE_OF_TIMEOUT
         if not rounds and (not self.result.uncontrolled or self._longest_s > LONGEST_UNASKED_S):
+            return
+        if self._measuring is not None:
+            self.result.notes.append("no stress rounds were run: the test measures, which a round would do anew")
             return
         if seconds < LEAST_SECONDS:
             self.result.notes.append("no stress rounds were run: the test's time-out is near")
@@ -144,7 +147,7 @@ class TestRunner:
         from pytest_concur.session.stressing import stress_test
 
         with self.laboratory(is_free=True) as lab:
-            stress_test(lab, reference, self.result, rounds=rounds, seconds=seconds, seed=self._seed)
+            stress_test(lab, self.result, rounds=rounds, seconds=seconds, seed=self._seed)
 
     def _run_in_laboratory(self, token: str | None) -> None:
         with self.laboratory() as lab:
@@ -154,7 +157,6 @@ class TestRunner:
             for what, where in dict.fromkeys(reference.uncontrolled):
                 self.result.uncontrolled.append(Uncontrolled(what, where))
             self.result.is_step_limited |= reference.is_step_limited
-            self._reference = reference
             if token is not None:
                 self._replay(lab, reference, decode(token))
             elif reference.is_exhausted:
@@ -163,7 +165,7 @@ class TestRunner:
                 self._report(lab, reference, self._sequential_finding(reference))
             else:
                 self._explore(lab, reference)
-            self._longest_s = lab.longest_ns / 1e9
+            self._longest_s, self._is_explored = lab.longest_ns / 1e9, True
 
     @contextmanager
     def laboratory(self, *, is_free: bool = False) -> Iterator[Laboratory]:

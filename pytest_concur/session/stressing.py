@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pytest_concur.errors import Hung
-from pytest_concur.explore.sequential import Reference
 from pytest_concur.explore.stress import Stressed, stress
 from pytest_concur.explore.trial import Failure, Laboratory
 from pytest_concur.model.verdict import Finding, TestResult, Uncontrolled
@@ -17,14 +16,11 @@ LIMIT_S, LIMIT_UNASKED_S = 20.0, 5.0
 """Seconds after which a round counts as hanging."""
 
 
-def stress_test(
-    lab: Laboratory, reference: Reference, result: TestResult, *, rounds: int, seconds: float, seed: int
-) -> None:
+def stress_test(lab: Laboratory, result: TestResult, *, rounds: int, seconds: float, seed: int) -> None:
     """Run the rounds and note what they show.
 
     Args:
         lab: Runs the body.
-        reference: Knows the outcomes of sequential runs.
         result: Of the test.
         rounds: That the test asks for; 0 if it does not.
         seconds: That there are until its time-out.
@@ -38,7 +34,6 @@ def stress_test(
         try:
             stressed = stress(
                 lab,
-                reference,
                 rounds=rounds or ROUNDS_UNASKED,
                 seconds=seconds if asked else min(seconds, SECONDS_UNASKED),
                 seed=seed,
