@@ -31,8 +31,7 @@ class AnnouncedLock(ControlledLock):
         family = "lock", number
         self.operation = Operation("acquire", number, None, True, family)
         self._try = Operation("try", number, None, True, family)
-        release = Operation("release", number, None, True, family)
-        self._point = lambda: execution.operate(release)
+        self._give_back = Operation("release", number, None, True, family)
         self._witness = execution.witness
         self._name = ""
 
@@ -45,7 +44,10 @@ class AnnouncedLock(ControlledLock):
             self._execution.stand_before(self)
         else:
             self._execution.operate(self._try)
-        return self.unasked_acquire(blocking, timeout)
+        got = self._acquire(blocking, timeout)
+        if got and self._witness is not None and self._depth == 1:
+            self._tell_acquired(may_block=blocking)
+        return got
 
     __enter__ = acquire
     acquire_lock = acquire
@@ -57,13 +59,13 @@ class AnnouncedLock(ControlledLock):
         return got
 
     def release(self) -> None:
-        self._point()
+        self._execution.operate(self._give_back)
         self.unasked_release()
 
     def unasked_release(self) -> None:
         is_last = self._depth <= 1
         self.quiet_release()  # no switch comes in between
-        if is_last:
+        if is_last and self._witness is not None:
             self._tell_released()
 
     release_lock = release

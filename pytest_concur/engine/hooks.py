@@ -197,9 +197,11 @@ class Hooks:
     def context(self, manager: Any) -> Any:
         """Hand out the controlled counterpart of a context manager that is a lock."""
         kind = type(manager)
+        if kind is LOCK or kind is RLOCK:
+            return self._counterpart(manager) or manager
         if kind is threading.Condition:  # entering one enters its lock
             return self._counterpart(manager._lock) or manager
-        return self._counterpart(manager) or manager if kind is LOCK or kind is RLOCK else manager
+        return manager
 
     def is_owned(self, is_owned: Any) -> Any:
         """``Condition`` is about to ask whether its lock is held, by trying it: asking the lock itself is cheaper."""
@@ -290,9 +292,11 @@ class Hooks:
     # ---- counterparts ----
 
     def _counterpart(self, real: Any) -> Any:
-        execution = self.mine()
-        if execution is None:
-            return None
+        execution = self.active
+        if execution is None or execution.current_ident != _get_ident():
+            execution = self.mine()
+            if execution is None:
+                return None
         found = execution.locks.get(id(real))
         if found is not None:
             return found
@@ -394,9 +398,11 @@ class Hooks:
         is_query = placeholder[2] == "method" and placeholder[3] in STATE_QUERIES
 
         def announce(values: tuple[Any, ...]) -> None:
-            execution = self.mine()
-            if execution is None:
-                return
+            execution = self.active
+            if execution is None or execution.current_ident != _get_ident():  # the usual case first: a hot path
+                execution = self.mine()
+                if execution is None:
+                    return
             if is_test and is_a(values[0], IMMUTABLE):
                 execution.pass_unasked()
                 return

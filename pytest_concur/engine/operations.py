@@ -72,14 +72,22 @@ def operation_teller(
     if kind in ("resume", "jump"):
         return lambda number_of, values: UNKNOWN
     if kind == "attribute":
+        told: dict[int, tuple[type, Operation]] = {}  # by number: making one each time takes longer than all the rest
 
         def tell_attribute(number_of: Callable[[object], int], values: tuple[Any, ...]) -> Operation:
             owner = values[0]
-            if is_a(owner, threading.local):
-                return UNKNOWN  # each thread has its own
+            owner_type = type(owner)
             if writes and len(values) > 1 and is_a(values[1], LOCKS):
                 number_of(values[1])  # here, where its owner is made, its number is the same in more runs than later
-            return Operation(kind, number_of(owner), name, writes, (type(owner), name))
+            if issubclass(owner_type, threading.local):
+                return UNKNOWN  # each thread has its own
+            number = number_of(owner)
+            known = told.get(number)
+            if known is not None and known[0] is owner_type:
+                return known[1]
+            operation = Operation(kind, number, name, writes, (owner_type, name))
+            told[number] = owner_type, operation
+            return operation
 
         return tell_attribute
 

@@ -23,17 +23,28 @@ class SeeingExecution(Execution):
     def operate(self, operation: Operation) -> None:
         """A scheduling point before an operation. The hot path of all strategies that see operations."""
         me, meter = self.current, self._meter
-        self.pending[me.id] = operation
-        if meter.pace != 0 or meter.steps >= meter.limit or self.is_over:
+        number, steps = me.id, meter.steps
+        self.pending[number] = operation
+        if meter.pace != 0 or steps >= meter.limit or self.is_over or self._explores_timeouts:
             if meter.pace == 0 or self._tick() is not None:
                 self.switch()
             return
-        task, points = self._ask(me.id)
-        if task is me:
+        if len(self.tasks) == 1:  # what is done before there is anybody else comes first in every order
             meter.pass_asked()
             return
+        moment, enabled = self._moment, self._enabled
+        moment.current, moment.yielded, moment.contested = number, False, steps - meter.lonely
+        try:
+            chosen, _ = self._scheduler.next_turn(moment)
+            assert chosen in enabled, "the scheduler chose a task that cannot run"
+        except Exception as error:
+            chosen, _ = self._do_without(error).next_turn(moment)
+        if chosen == number:
+            meter.pass_asked()
+            return
+        self.beat += 1
         self._note_segment(me, is_preempted=True)
-        self._hand_over(task, points)
+        self._hand_over(self.tasks[chosen], 0)
         self._wait_for_turn(me)
 
     def stand_before(self, resource: Resource) -> None:

@@ -28,20 +28,25 @@ class POS:
     def next_turn(self, moment: Moment) -> tuple[int, int]:
         if moment.timed and (early := fires_early(self._rng, moment.timed)) is not None:
             return early, 0
-        priority, pending = self._priority, moment.pending
-        if len(moment.enabled) == 1:
-            priority.pop(moment.enabled[0], None)
-            return moment.enabled[0], 0
+        priority, pending, enabled, draw = self._priority, moment.pending, moment.enabled, self._rng.random
+        if len(enabled) == 1:
+            priority.pop(enabled[0], None)
+            return enabled[0], 0
         if moment.yielded and moment.current is not None:
-            priority[moment.current] = -self._rng.random()
-        for task in moment.enabled:
+            priority[moment.current] = -draw()
+        for task in enabled:
             if task not in priority:
-                priority[task] = self._rng.random()
-        chosen = max(moment.enabled, key=priority.__getitem__)
+                priority[task] = draw()
+        chosen = max(enabled, key=priority.__getitem__)
         operation = pending.get(chosen, UNKNOWN)
-        for task in moment.enabled:
-            if task == chosen or operation.conflicts_with(pending.get(task, UNKNOWN)):
-                del priority[task]
+        del priority[chosen]
+        resource = operation.resource
+        if resource is not None:
+            for task in enabled:
+                if task != chosen:
+                    other = pending.get(task, UNKNOWN)
+                    if other.resource == resource and operation.conflicts_with(other):
+                        del priority[task]
         return chosen, 0
 
     def choose(self, count: int) -> int:

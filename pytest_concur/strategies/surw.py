@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from random import Random
 
-from pytest_concur.model.operation import UNKNOWN, Operation
+from pytest_concur.model.operation import UNKNOWN
 from pytest_concur.model.turn import Moment
 from pytest_concur.strategies.early_timeout import fires_early
 
@@ -41,8 +41,9 @@ class Profile:
         families = [f for f, tasks in self._counts.items() if len(tasks) > 1 and f in self._written]
         if not families:
             return None, {}
-        total = sum(sum(self._counts[family].values()) for family in families)
-        weights = [1 / len(families) + sum(self._counts[family].values()) / total for family in families]
+        sums = [sum(self._counts[family].values()) for family in families]
+        total, same = sum(sums), 1 / len(families)
+        weights = [same + each / total for each in sums]
         chosen = rng.choices(families, weights)[0]
         return chosen, dict(self._counts[chosen])
 
@@ -62,11 +63,18 @@ class SURW:
     def next_turn(self, moment: Moment) -> tuple[int, int]:
         if moment.timed and (early := fires_early(self._rng, moment.timed)) is not None:
             return early, 0
-        task = self._choose_task(moment)
+        enabled = moment.enabled
+        task = enabled[0] if len(enabled) == 1 else self._choose_task(moment)
         operation = moment.pending.get(task, UNKNOWN)
-        if operation.family is not None:
-            self._count(task, operation)
-            if operation.family == self._interesting:  # also where nobody else could have taken a step
+        family = operation.family
+        if family is not None:
+            tasks = self._counts.get(family)
+            if tasks is None:
+                tasks = self._counts[family] = {}
+            tasks[task] = tasks.get(task, 0) + 1
+            if operation.writes:
+                self._written.add(family)
+            if family == self._interesting:  # also where nobody else could have taken a step
                 self._left[task] = max(self._left.get(task, 1) - 1, 0)
         return task, 0
 
@@ -79,8 +87,6 @@ class SURW:
 
     def _choose_task(self, moment: Moment) -> int:
         enabled, rng = moment.enabled, self._rng
-        if len(enabled) == 1:
-            return enabled[0]
         candidates = [task for task in enabled if task not in self._held]
         if moment.yielded and moment.current in candidates and len(candidates) > 1:
             candidates.remove(moment.current)
@@ -106,9 +112,3 @@ class SURW:
         if not any(weights):
             return candidates[int(self._rng.random() * len(candidates))]
         return self._rng.choices(candidates, weights)[0]
-
-    def _count(self, task: int, operation: Operation) -> None:
-        tasks = self._counts.setdefault(operation.family, {})
-        tasks[task] = tasks.get(task, 0) + 1
-        if operation.writes:
-            self._written.add(operation.family)

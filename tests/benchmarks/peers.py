@@ -51,7 +51,7 @@ START_UP_SECONDS = 60
 """Most time a subprocess may take on top of the exploring it was asked for."""
 
 OUR_SEARCHES = 20
-"""How often one subprocess of ours searches a program that fails: few schedules each, so one says little."""
+"""How often one subprocess of ours searches what ends after few schedules: one search says little."""
 
 
 class Measurement(NamedTuple):
@@ -100,7 +100,9 @@ def measure_ours(program: str, strategy: str, seconds: float) -> Measurement:
         NotMeasured: The plugin wrote no report, explored nothing, or failed a program that cannot fail.
     """
     is_search = PROGRAMS[program].is_search
-    searches = OUR_SEARCHES if is_search else 1
+    searches = OUR_SEARCHES if is_search or strategy == "dpor" else 1  # who finishes starts over, as the peer does
+    if not is_search:
+        seconds /= searches
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "pytest.ini").write_text("[pytest]\n")  # ends pytest's search for a configuration here
         test_file, report_file = Path(folder) / "test_program.py", Path(folder) / "report.json"
