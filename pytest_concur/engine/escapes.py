@@ -1,0 +1,89 @@
+"""Tasks that block or run outside control: their turn goes to others until they come back.
+
+Called by the watchdog, which sees them, and by the tasks themselves when they are back.
+"""
+
+from __future__ import annotations
+
+from pytest_concur.engine.task import Resource, Task
+from pytest_concur.engine.turns import Turns
+
+
+class Escapes(Turns):
+    """The turns of one run, some of whose tasks may be outside control."""
+
+    __slots__ = ()
+
+    @property
+    def progress(self) -> tuple[int, int, bool]:
+        """Changes whenever something was decided or counted; the watchdog compares it."""
+        return self.beat, self._meter.steps, self.is_idle
+
+    def take_turn_away(self, what: str, where: str) -> None:
+        """The running task is blocked where nobody sees it: let others run until it comes back."""
+        task = self.current
+        assert task.ident is not None, "a running task has a thread"
+        self.record.uncontrolled.append((what, where))
+        task.is_external = True
+        self._externals[task.ident] = task
+        self._set_pace()
+        self._meter.settle()
+        self._remove_enabled(task)
+        self._note_segment(task)
+        self.current_ident = None
+        self.pick_somebody()
+
+    def pick_somebody(self) -> None:
+        """Nobody has the turn: give it to somebody who can run, if there is one."""
+        if self._find_somebody():
+            self.is_idle = False
+            following, points = self._ask()
+            self._hand_over(following, points)
+        else:
+            self._idle()
+
+    @property
+    def has_externals(self) -> bool:
+        """Whether a task runs or blocks outside control."""
+        return bool(self._externals)
+
+    def stuck_on(self) -> list[Resource]:
+        """What the blocked tasks wait for."""
+        return [task.waiting_for for task in self.tasks if task.waiting_for is not None]
+
+    def task_of_thread(self, ident: int) -> Task | None:
+        """Return the task that a thread runs, once it has been outside control."""
+        return self._externals.get(ident)
+
+    def rejoin(self, task: Task) -> None:
+        """A task that was outside control is back: it waits for a turn, unless nobody else has it."""
+        assert task.ident is not None, "a running task has a thread"
+        del self._externals[task.ident]
+        self._set_pace()
+        task.is_external = False
+        if self.is_over and task.id and self.current is not task:
+            return  # it unwinds beside the others; nobody waits for it
+        self._add_enabled(task)
+        if self.is_idle:
+            self.is_idle = False
+            self.current, self.current_ident = task, task.ident
+            self._meter.begin_turn(0)
+            self._rearm()
+            return
+        self._wait_for_turn(task)
+
+    def give_up(self, what: str, where: str) -> None:
+        """The watchdog's last resort: end the run without a verdict."""
+        self.record.uncontrolled.append((what, where))
+        self.record.ending = "gave-up"
+        self._call_off()
+        if self.is_idle:
+            self.is_idle = False
+            self._end_next()
+        else:
+            self._meter.arm(0)
+
+    def lose_turn(self) -> None:
+        """The thread that had the turn is gone: nobody has it."""
+        self.current.has_ended = True
+        self._idle()
