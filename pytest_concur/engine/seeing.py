@@ -25,7 +25,8 @@ class SeeingExecution(Execution):
         me, meter = self.current, self._meter
         number, steps = me.id, meter.steps
         self.pending[number] = operation
-        if meter.pace != 0 or steps >= meter.limit or self.is_over or self._explores_timeouts:
+        is_usual = meter.pace == 0 and self._fair is None and not self._explores_timeouts
+        if not is_usual or steps >= meter.limit or self.is_over:
             if meter.pace == 0 or self._tick() is not None:
                 self.switch()
             return
