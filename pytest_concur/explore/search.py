@@ -113,20 +113,25 @@ def explore(
     """
     searched = Searched(explored)
     start, rewriting, runs = time.perf_counter(), lab.patch.seconds, lab.runs
-    has_focus = reads_clock = False
+    has_focus = is_muted = reads_clock = False
     longest = reference.contested
     handed_out: Counter[int] = Counter()
     for index in range(budget.schedules):
         if index and budget.is_spent(time.perf_counter() - start, lab.patch.seconds - rewriting):
             break
         if index < len(remembered):
-            trial = lab.run(partial(Replay, remembered[index].schedule))
-            is_focused, strategy, mode = False, strategies.usual, lab.mode()
+            is_focused, strategy = remembered[index].is_focused, strategies.usual
+            if is_focused and not is_muted:
+                focus(lab)
+                is_muted = True
+            mode = lab.mode(is_focused=is_focused)
+            trial = lab.run(partial(Replay, remembered[index].schedule), mode=mode)
         else:
             number = index - len(remembered)
             if number == FOCUS_FROM and strategies.focused is not None and is_worth_focusing(lab, longest):
-                focus(lab)
-                has_focus = True
+                if not is_muted:
+                    focus(lab)
+                has_focus = is_muted = True
             is_focused = has_focus and number % 2 == 1
             is_long = longest > LONG_RUN
             strategy = strategies.long if is_long else strategies.usual

@@ -397,8 +397,8 @@ class TestRunner:
                 token = decode(text)
             except TokenError:
                 continue
-            is_plain = not token.is_focused and not token.is_witnessed
-            if is_plain and token.python == VERSION and token.granularity == self._options.granularity:
+            fits = token.python == VERSION and token.granularity == self._options.granularity
+            if fits and not token.is_witnessed:
                 yield token
 
     def _refuse_foreign_token(self, text: str | None) -> None:

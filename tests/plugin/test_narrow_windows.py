@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from project import module, run_project
+from project import module, run_project, run_pytest
+
+from pytest_concur.model.schedule import decode
 
 pytest_plugins = ["pytester"]
 
@@ -38,3 +40,15 @@ def test_a_lost_event_is_found_soon(pytester):
     result = run_project(pytester, module(LOST_EVENT), "--concur-schedules=100")
 
     assert result.verdict == "failed", result.output
+
+
+def test_what_was_found_with_points_left_out_is_tried_first_the_next_time(pytester):
+    """A schedule that failed in a focused run is remembered as one, and tried before any other."""
+    first = run_project(pytester, module(LOST_EVENT), "--concur-schedules=100", "--concur-seed=1")
+    assert decode(first.findings[0].token).is_focused, "else this tests nothing"
+
+    second = run_pytest(pytester, "--concur-schedules=100", "--concur-seed=2")
+
+    assert second.verdict == "failed", second.output
+    assert second.findings[0].schedule == 1
+    assert decode(second.findings[0].token).is_focused
