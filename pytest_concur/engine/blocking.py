@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from pytest_concur.engine import carrier
 from pytest_concur.engine.execution import Execution
 from pytest_concur.engine.frames import place_of
 from pytest_concur.engine.task import Task
@@ -70,13 +71,13 @@ class ControlledLock:
 
     def _acquire(self, blocking: bool, timeout: float) -> bool:
         execution, real = self._execution, self._real
-        if not real.acquire(False):
+        if not real.acquire(False) and not self._acquire_behind_the_going():
             if not blocking:
                 return False
             deadline = None if timeout < 0 else execution.clock.deadline(timeout)
             while True:
                 in_time = execution.block(self, deadline)
-                if real.acquire(False):
+                if real.acquire(False) or self._acquire_behind_the_going():
                     break
                 if not in_time:
                     return False
@@ -87,6 +88,12 @@ class ControlledLock:
         if execution.is_recording and self._depth == 1:
             self.taken_at = place_of(_caller())
         return True
+
+    def _acquire_behind_the_going(self) -> bool:
+        """Try again if a thread that has no task any more may have held the real lock."""
+        if self._owner is not None or self.is_signal or not carrier.wait_for_going():
+            return False
+        return bool(self._real.acquire(False))
 
     def release(self) -> None:
         self._point()

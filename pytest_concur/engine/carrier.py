@@ -3,6 +3,9 @@
 The seam for another carrier: start something that runs a task at its first turn; ``Task.go_on`` gives a task its turn,
 ``Task.wait_for_turn`` stops until it comes. Both are methods of the baton itself, since a hand-over is a hot path.
 ``_thread`` primitives are used as they were when this module was imported.
+
+A thread whose task has ended still has to go, and finalizers of what it kept for itself run then, outside control: they
+may take locks, for a moment in which nobody who is under control could release them.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import _thread
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +22,13 @@ from pytest_concur.engine.task import Task
 start_thread = _thread.start_new_thread
 get_ident = _thread.get_ident
 _start_joinable_thread: Any = getattr(_thread, "start_joinable_thread", None)  # CPython 3.13+
+
+GOING_PATIENCE_S = 1.0
+"""How long to wait for threads that have no task any more."""
+
+_GLANCE_S = 0.0002
+
+_going: set[int] = set()  # idents of threads whose task has ended: most are gone, but there is no sign of that
 
 
 def carry(task: Task, body: Callable[[Task], None], handle: Any = None) -> None:
@@ -30,6 +41,8 @@ def carry(task: Task, body: Callable[[Task], None], handle: Any = None) -> None:
     else:
         _start_joinable_thread(lambda: _wait_and_run(task, body), handle=handle, daemon=task.daemon)
         task.ident = handle.ident
+    assert task.ident is not None
+    _going.discard(task.ident)  # it is given anew only when its thread is gone
 
 
 def _wait_and_run(task: Task, body: Callable[[Task], None]) -> None:
@@ -42,12 +55,36 @@ def _wait_and_run(task: Task, body: Callable[[Task], None]) -> None:
     try:
         body(task)
     finally:
-        _forget_dummy()
+        _going.add(get_ident())
 
 
-def _forget_dummy() -> None:
-    """Drop the stand-in that ``threading.current_thread()`` left for this thread: its ident will be used again."""
+def forget_dummy() -> None:
+    """Drop the stand-in that ``threading.current_thread()`` left for this thread: its ident will be used again.
+
+    From CPython 3.13 on a finalizer would do that when the thread goes, under a lock of ``threading``.
+    """
     active = threading._active  # type: ignore[attr-defined]
     ident = get_ident()
     if isinstance(active.get(ident), threading._DummyThread):
         active.pop(ident, None)
+        own = threading._thread_local_info if _start_joinable_thread is not None else None  # type: ignore[attr-defined]
+        finalizer = getattr(own, "_track_dummy_thread_ref", None)
+        if finalizer is not None:
+            finalizer.__class__ = _Nothing
+
+
+class _Nothing:
+    """A finalizer that has nothing to do any more."""
+
+
+def wait_for_going() -> bool:
+    """Let threads that have no task any more go; return whether there were any. Lets the GIL go meanwhile."""
+    if not any(ident in _going for ident in sys._current_frames()):
+        return False
+    deadline = time.monotonic() + GOING_PATIENCE_S
+    while any(ident in _going for ident in sys._current_frames()):
+        if time.monotonic() > deadline:
+            _going.clear()  # whatever they wait for will not come
+            break
+        time.sleep(_GLANCE_S)
+    return True

@@ -327,6 +327,7 @@ class Execution(Escapes):
         except BaseException as error:
             task.exception = error
         try:
+            carrier.forget_dummy()
             self._end_task(task)
         except Exception as error:  # ours: with this thread the turn would be gone
             self.record.broken, task.has_ended = error, True
