@@ -252,6 +252,8 @@ class Execution(Escapes):
         """
         if self.is_over:
             self._tell_over()
+        if len(self.tasks) == 1:
+            self.numbering.end_early()
         task = Task(len(self.tasks), self._names.unique(name), function, daemon=daemon)
         self._meter.settle()
         self.tasks.append(task)

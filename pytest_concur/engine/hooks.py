@@ -406,7 +406,7 @@ class Hooks:
             if is_test and is_a(values[0], IMMUTABLE):
                 execution.pass_unasked()
                 return
-            operation = tell(execution.numbering.of, values)
+            operation = tell(execution.numbering, values)
             execution.operate(operation)
             if execution.witness is not None:
                 execution.witness.accessed(execution.current.id, operation, stack_from(sys._getframe(1)))

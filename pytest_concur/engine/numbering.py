@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import weakref
 
+_ENDLESS = 1 << 62
+
 
 class Numbering:
     """The numbers given in one run: small, in the order of first asking."""
 
-    __slots__ = ("_given", "_next")
+    __slots__ = ("_given", "_next", "early")
 
     def __init__(self) -> None:
+        self.early = _ENDLESS
+        """Objects with lower numbers were met before there was a second task: they have these numbers in every run."""
+
         self._given: dict[int, tuple[int, object]] = {}  # by id, with what keeps the object or tells of its end
         self._next = 0
 
@@ -31,6 +36,10 @@ class Numbering:
                 keeper = thing
             known = given[identity] = number, keeper
         return known[0]
+
+    def end_early(self) -> None:
+        """From now on the schedule decides in which order objects are met."""
+        self.early = min(self.early, self._next)
 
     def forget(self) -> None:
         """Keep nothing alive any more."""

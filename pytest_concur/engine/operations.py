@@ -12,6 +12,7 @@ from sys import getrefcount
 from types import FunctionType, GeneratorType
 from typing import Any
 
+from pytest_concur.engine.numbering import Numbering
 from pytest_concur.instrument.points import ARGUMENT
 from pytest_concur.model.operation import UNKNOWN, Operation
 
@@ -56,42 +57,44 @@ def is_a(thing: object, kinds: type | tuple[type, ...]) -> bool:
 
 def operation_teller(
     placeholder: tuple[Any, ...],
-) -> Callable[[Callable[[object], int], tuple[Any, ...]], Operation]:
+) -> Callable[[Numbering, tuple[Any, ...]], Operation]:
     """Return a function that tells the operation of one point, named as the rewritten code names it.
 
-    The function takes another one, which numbers an object and keeps it alive while the run lasts, and what the stack
-    held: the object touched, then the key if there is one, then the new value.
+    The function takes what numbers the objects of the run, and what the stack held: the object touched, then the key if
+    there is one, then the new value.
     """
     _, _, kind, name, writes, site = placeholder
     if kind in ("global", "cell"):
         place = kind, site[0].rsplit(":", 2)[0], name
         always = Operation(kind, place, None, writes, place)
-        return lambda number_of, values: always
+        return lambda numbering, values: always
     if kind == "builtin":
         return _teller_of_builtin(name, writes)
     if kind in ("resume", "jump"):
-        return lambda number_of, values: UNKNOWN
+        return lambda numbering, values: UNKNOWN
     if kind == "attribute":
         told: dict[int, tuple[type, Operation]] = {}  # by number: making one each time takes longer than all the rest
 
-        def tell_attribute(number_of: Callable[[object], int], values: tuple[Any, ...]) -> Operation:
+        def tell_attribute(numbering: Numbering, values: tuple[Any, ...]) -> Operation:
             owner = values[0]
             owner_type = type(owner)
             if writes and len(values) > 1 and is_a(values[1], LOCKS):
-                number_of(values[1])  # here, where its owner is made, its number is the same in more runs than later
+                numbering.of(values[1])  # here, where its owner is made, its number is the same in more runs than later
             if issubclass(owner_type, threading.local):
                 return UNKNOWN  # each thread has its own
-            number = number_of(owner)
+            number = numbering.of(owner)
             known = told.get(number)
             if known is not None and known[0] is owner_type:
                 return known[1]
-            operation = Operation(kind, number, name, writes, (owner_type, name))
+            # of objects that tasks make, one takes the place of another from run to run
+            family = (owner_type, name, number) if number < numbering.early else (owner_type, name)
+            operation = Operation(kind, number, name, writes, family)
             told[number] = owner_type, operation
             return operation
 
         return tell_attribute
 
-    def tell(number_of: Callable[[object], int], values: tuple[Any, ...]) -> Operation:
+    def tell(numbering: Numbering, values: tuple[Any, ...]) -> Operation:
         owner = values[0]
         if kind == "iterate":
             behind = containers_behind(owner)
@@ -100,12 +103,12 @@ def operation_teller(
             if len(behind) > 1:
                 return ANYTHING
             if not behind:  # a generator, say: a step changes it
-                number = number_of(owner)
+                number = numbering.of(owner)
                 return Operation(kind, number, None, True, (type(owner), number))
             owner = behind[0]
         elif is_a(owner, IMMUTABLE):
             return UNKNOWN
-        number = number_of(owner)
+        number = numbering.of(owner)
         key = values[1] if kind == "item" and len(values) > 1 and isinstance(values[1], int | str | bytes) else None
         return Operation(kind, number, key, writes, (type(owner), number))
 
@@ -138,10 +141,10 @@ def containers_behind(iterator: object) -> list[object] | None:
     return None
 
 
-def _teller_of_builtin(name: str, writes: bool) -> Callable[[Callable[[object], int], tuple[Any, ...]], Operation]:
+def _teller_of_builtin(name: str, writes: bool) -> Callable[[Numbering, tuple[Any, ...]], Operation]:
     anything = Operation("builtin", None, None, writes)
 
-    def tell_builtin(number_of: Callable[[object], int], values: tuple[Any, ...]) -> Operation:
+    def tell_builtin(numbering: Numbering, values: tuple[Any, ...]) -> Operation:
         if not values:
             return anything
         owner = values[0]
@@ -150,7 +153,7 @@ def _teller_of_builtin(name: str, writes: bool) -> Callable[[Callable[[object], 
             return UNKNOWN
         is_alone = all(type(each) in PLAIN for each in values[1:])  # ``max`` of two lists reads both
         if kind in CONTAINERS and is_alone and (name in SHALLOW or _has_plain_elements(owner)):
-            number = number_of(owner)
+            number = numbering.of(owner)
             return Operation("method", number, None, writes, (kind, number))
         return anything
 

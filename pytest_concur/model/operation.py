@@ -21,7 +21,8 @@ class Operation(NamedTuple):
 
     writes: bool = False
     family: Hashable = None
-    """Names what it touches across runs: type and attribute, or type and number."""
+    """Names what it touches across runs: type and number, or type and attribute, with the number where that is the same
+    in all runs."""
 
     def conflicts_with(self, other: Operation) -> bool:
         """Whether the order of the two matters: same place, and one of them writes."""

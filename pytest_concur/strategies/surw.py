@@ -7,6 +7,8 @@ lies between is a random walk.
 Source: Zhao, Wolff, Mathur, Roychoudhury, "Selectively Uniform Concurrency Testing", ASPLOS 2025.
 Departures: the counts come from the schedules before, not from a profiling run of their own; half of the weight of a
 resource is the same for all, since the flag that matters may be touched seldom; tasks not seen before weigh one step.
+What was touched only with some lock held (its lockset: Savage et al., "Eraser", TOCS 1997) is not drawn: whoever waits
+before it keeps the others out, and its order is that of the lock.
 
 Pure: no threads, no clock. All chance comes from the generator it is given.
 """
@@ -16,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from random import Random
 
-from pytest_concur.model.operation import UNKNOWN
+from pytest_concur.model.operation import UNKNOWN, Operation
 from pytest_concur.model.turn import Moment
 from pytest_concur.strategies.early_timeout import fires_early
 
@@ -30,15 +32,24 @@ class Profile:
     def __init__(self) -> None:
         self._counts: dict[Hashable, dict[int, int]] = {}
         self._written: set[Hashable] = set()
+        self._guards: dict[Hashable, set[Hashable]] = {}  # locks that were held at every touch
 
-    def learn(self, counts: Mapping[Hashable, dict[int, int]], written: set[Hashable]) -> None:
+    def learn(
+        self,
+        counts: Mapping[Hashable, dict[int, int]],
+        written: set[Hashable],
+        guards: Mapping[Hashable, set[Hashable]],
+    ) -> None:
         for family, tasks in counts.items():
             self._counts.setdefault(family, {}).update(tasks)
         self._written |= written
+        for family, locks in guards.items():
+            self._guards.setdefault(family, locks).intersection_update(locks)
 
     def draw(self, rng: Random) -> tuple[Hashable, dict[int, int]]:
         """Return a resource that several tasks touch and one writes, with its counts; ``None`` if there is none."""
-        families = [f for f, tasks in self._counts.items() if len(tasks) > 1 and f in self._written]
+        guards, written = self._guards, self._written
+        families = [f for f, tasks in self._counts.items() if len(tasks) > 1 and f in written and not guards[f]]
         if not families:
             return None, {}
         sums = [sum(self._counts[family].values()) for family in families]
@@ -59,6 +70,8 @@ class SURW:
         self._held: set[int] = set()  # tasks that stand before one while it is another's turn
         self._counts: dict[Hashable, dict[int, int]] = {}
         self._written: set[Hashable] = set()
+        self._guards: dict[Hashable, set[Hashable]] = {}
+        self._holds: dict[int, list[Hashable]] = {}  # locks, reentrant ones as often as they were taken
 
     def next_turn(self, moment: Moment) -> tuple[int, int]:
         if moment.timed and (early := fires_early(self._rng, moment.timed)) is not None:
@@ -67,13 +80,8 @@ class SURW:
         task = enabled[0] if len(enabled) == 1 else self._choose_task(moment)
         operation = moment.pending.get(task, UNKNOWN)
         family = operation.family
-        if family is not None:
-            tasks = self._counts.get(family)
-            if tasks is None:
-                tasks = self._counts[family] = {}
-            tasks[task] = tasks.get(task, 0) + 1
-            if operation.writes:
-                self._written.add(family)
+        if family is not None and (len(enabled) > 1 or len(moment.pending) > 1):  # who is alone competes with nobody
+            self._count(task, operation)
             if family == self._interesting:  # also where nobody else could have taken a step
                 self._left[task] = max(self._left.get(task, 1) - 1, 0)
         return task, 0
@@ -83,7 +91,7 @@ class SURW:
 
     def finish(self) -> None:
         """The run is over: hand on what was counted."""
-        self._profile.learn(self._counts, self._written)
+        self._profile.learn(self._counts, self._written, self._guards)
 
     def _choose_task(self, moment: Moment) -> int:
         enabled, rng = moment.enabled, self._rng
@@ -112,3 +120,19 @@ class SURW:
         if not any(weights):
             return candidates[int(self._rng.random() * len(candidates))]
         return self._rng.choices(candidates, weights)[0]
+
+    def _count(self, task: int, operation: Operation) -> None:
+        family, holds = operation.family, self._holds.get(task, ())
+        tasks = self._counts.get(family)
+        if tasks is None:
+            tasks = self._counts[family] = {}
+            self._guards[family] = set(holds)
+        elif guards := self._guards[family]:
+            guards.intersection_update(holds)
+        tasks[task] = tasks.get(task, 0) + 1
+        if operation.writes:
+            self._written.add(family)
+        if operation.kind == "acquire":
+            self._holds.setdefault(task, []).append(family)
+        elif operation.kind == "release" and family in holds:
+            self._holds[task].remove(family)

@@ -18,7 +18,7 @@ MARK = "pytest-concur"
 def tell(kind, name, *values, writes=False):
     numbering = Numbering()
     numbering.of(XS)  # number 0
-    return operation_teller((MARK, "operate", kind, name, writes, ("module:1:f", 0)))(numbering.of, values)
+    return operation_teller((MARK, "operate", kind, name, writes, ("module:1:f", 0)))(numbering, values)
 
 
 def python_function(x):
