@@ -71,13 +71,13 @@ class ControlledLock:
 
     def _acquire(self, blocking: bool, timeout: float) -> bool:
         execution, real = self._execution, self._real
-        if not real.acquire(False) and not self._acquire_behind_the_going():
+        if not real.acquire(False) and not (self.is_freed_by_going() and real.acquire(False)):
             if not blocking:
                 return False
             deadline = None if timeout < 0 else execution.clock.deadline(timeout)
             while True:
                 in_time = execution.block(self, deadline)
-                if real.acquire(False) or self._acquire_behind_the_going():
+                if real.acquire(False) or (self.is_freed_by_going() and real.acquire(False)):
                     break
                 if not in_time:
                     return False
@@ -88,12 +88,6 @@ class ControlledLock:
         if execution.is_recording and self._depth == 1:
             self.taken_at = place_of(_caller())
         return True
-
-    def _acquire_behind_the_going(self) -> bool:
-        """Try again if a thread that has no task any more may have held the real lock."""
-        if self._owner is not None or self.is_signal or not carrier.wait_for_going():
-            return False
-        return bool(self._real.acquire(False))
 
     def release(self) -> None:
         self._point()
@@ -132,6 +126,13 @@ class ControlledLock:
             self._real.release()
             return True
         return False
+
+    def is_freed_by_going(self) -> bool:
+        """Whether it is free once threads that have no task any more, and may have held it, are gone."""
+        if self._owner is not None or self.is_signal:
+            return False
+        carrier.wait_for_going()
+        return self.is_worth_a_try()
 
     def holder(self) -> Task | None:
         return None if self.is_signal else self._owner
@@ -260,6 +261,9 @@ class ControlledQueue:
 
     def is_worth_a_try(self) -> bool:
         return not self._real.empty()
+
+    def is_freed_by_going(self) -> bool:
+        return False
 
     def holder(self) -> Task | None:
         return None

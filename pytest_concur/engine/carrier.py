@@ -13,7 +13,6 @@ from __future__ import annotations
 import _thread
 import sys
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -23,12 +22,25 @@ start_thread = _thread.start_new_thread
 get_ident = _thread.get_ident
 _start_joinable_thread: Any = getattr(_thread, "start_joinable_thread", None)  # CPython 3.13+
 
-GOING_PATIENCE_S = 1.0
-"""How long to wait for threads that have no task any more."""
+GLANCES = 5_000
+"""How often to look, 0.2 ms apart, whether threads that have no task any more are gone."""
 
 _GLANCE_S = 0.0002
 
 _going: set[int] = set()  # idents of threads whose task has ended: most are gone, but there is no sign of that
+_slow: set[int] = set()  # of those, the ones that were waited for in vain
+_never = _thread.allocate_lock()  # to wait a moment: a test may have put something else in the place of ``time.sleep``
+_never.acquire()
+
+
+def start_other(function: Callable[[], None]) -> None:
+    """Start a thread that runs no task, with an ident that may have been that of one."""
+
+    def run() -> None:
+        _forget(get_ident())
+        function()
+
+    start_thread(run, ())
 
 
 def carry(task: Task, body: Callable[[Task], None], handle: Any = None) -> None:
@@ -42,7 +54,7 @@ def carry(task: Task, body: Callable[[Task], None], handle: Any = None) -> None:
         _start_joinable_thread(lambda: _wait_and_run(task, body), handle=handle, daemon=task.daemon)
         task.ident = handle.ident
     assert task.ident is not None
-    _going.discard(task.ident)  # it is given anew only when its thread is gone
+    _forget(task.ident)
 
 
 def _wait_and_run(task: Task, body: Callable[[Task], None]) -> None:
@@ -77,14 +89,28 @@ class _Nothing:
     """A finalizer that has nothing to do any more."""
 
 
-def wait_for_going() -> bool:
-    """Let threads that have no task any more go; return whether there were any. Lets the GIL go meanwhile."""
-    if not any(ident in _going for ident in sys._current_frames()):
-        return False
-    deadline = time.monotonic() + GOING_PATIENCE_S
-    while any(ident in _going for ident in sys._current_frames()):
-        if time.monotonic() > deadline:
-            _going.clear()  # whatever they wait for will not come
-            break
-        time.sleep(_GLANCE_S)
-    return True
+def any_going() -> bool:
+    """Whether a thread that has no task any more is still running something."""
+    return bool(_still_going())
+
+
+def wait_for_going() -> None:
+    """Let threads that have no task any more go, for a second at most. Lets the GIL go meanwhile."""
+    for _ in range(GLANCES):
+        if not _still_going() - _slow:
+            return
+        _never.acquire(timeout=_GLANCE_S)
+    _slow.update(_still_going())  # whatever they wait for does not come soon
+
+
+def _still_going() -> set[int]:
+    found = _going.intersection(sys._current_frames())
+    active = threading._active  # type: ignore[attr-defined]
+    # a Thread that was started since then has the ident of one that is gone
+    return {ident for ident in found if isinstance(active.get(ident), threading._DummyThread | None)}
+
+
+def _forget(ident: int) -> None:
+    """An ident is given anew: its thread is gone."""
+    _going.discard(ident)
+    _slow.discard(ident)

@@ -184,8 +184,8 @@ class Execution(Escapes):
 
     def _give_turn_away(self, me: Task) -> None:
         """The running task cannot go on; somebody else runs until it can and is chosen."""
-        if not self._find_somebody():
-            if self._externals or self._has_foreign_threads(self):
+        if not self._find_somebody() and not self._find_freed_by_going():
+            if self._may_be_woken():
                 self._idle()
                 self._wait_for_turn(me)
                 return
@@ -199,6 +199,17 @@ class Execution(Escapes):
             return
         self._hand_over(task, points)
         self._wait_for_turn(me)
+
+    def _find_freed_by_going(self) -> bool:
+        """Whether threads that have no task any more, now gone, have freed what a task waits for."""
+        if self._externals or not carrier.any_going():
+            return False
+        carrier.wait_for_going()
+        return self._notice_foreign_release()
+
+    def _may_be_woken(self) -> bool:
+        """Whether anything outside control might yet wake a task."""
+        return bool(self._externals) or self._has_foreign_threads(self) or carrier.any_going()
 
     def wake(self, resource: Resource) -> None:
         """``resource`` changed: its waiters, if there are any, may try again."""
@@ -362,10 +373,10 @@ class Execution(Escapes):
         for waiter in waiters:
             if waiter.id not in self._enabled:
                 self._add_enabled(waiter)
-        if self._find_somebody():
+        if self._find_somebody() or self._find_freed_by_going():
             following, points = self._ask()
             self._hand_over(following, points)
-        elif self._externals or self._has_foreign_threads(self):
+        elif self._may_be_woken():
             self._idle()
         else:
             self._stuck()

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from pytest_concur.engine.execution import Execution
 from pytest_concur.engine.task import Resource
 from pytest_concur.model.operation import UNKNOWN, Operation
+
+
+class Takeable(Resource, Protocol):
+    """Something that one task takes from all others."""
+
+    def is_freed_by_going(self) -> bool:
+        """Whether it is worth a try once threads that have no task any more are gone."""
+        ...
 
 
 class SeeingExecution(Execution):
@@ -48,14 +56,14 @@ class SeeingExecution(Execution):
         self._hand_over(self.tasks[chosen], 0)
         self._wait_for_turn(me)
 
-    def stand_before(self, resource: Resource) -> None:
+    def stand_before(self, resource: Takeable) -> None:
         """A point before ``resource`` is taken: only who can take it goes on."""
         if self._meter.pace != 0:
             self.operate(resource.operation)
             return
         me = self.current
         self.pending[me.id] = resource.operation
-        if not resource.is_worth_a_try():
+        if not resource.is_worth_a_try() and not resource.is_freed_by_going():
             self.pass_unasked()  # and block at once
             return
         me.waiting_for, me.stands = resource, True

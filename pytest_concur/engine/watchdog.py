@@ -57,7 +57,7 @@ class Watchdog:
         self._stop.acquire()
         if _RESCUE is not None and _is_main_thread() and signal.getsignal(_RESCUE) is signal.SIG_DFL:
             self._old_handler = signal.signal(_RESCUE, self._rescue)
-        carrier.start_thread(self._watch, ())
+        carrier.start_other(self._watch)
         return self
 
     def __exit__(self, *exc_info: object) -> None:

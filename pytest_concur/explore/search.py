@@ -150,7 +150,8 @@ def explore(
             _run_twice(lab, reference, partial(strategy.scheduler, 0), mode, trial, searched)
         longest = max(longest, trial.record.contested)
         reads_clock |= trial.record.reads_clock
-        strategy.learn(trial.record)
+        if index >= len(remembered):
+            strategy.learn(trial.record)
         failure = trial.failure or _compare(lab, reference, trial, searched)
         if failure is not None and mode.flavour == "operate" and not trial.record.stragglers:
             again, _ = replay(lab, reference, trial.record.schedule, is_focused=is_focused)

@@ -44,12 +44,12 @@ class Profile:
             self._counts.setdefault(family, {}).update(tasks)
         self._written |= written
         for family, locks in guards.items():
-            self._guards.setdefault(family, locks).intersection_update(locks)
+            self._guards[family] = self._guards.get(family, locks) & locks
 
     def draw(self, rng: Random) -> tuple[Hashable, dict[int, int]]:
         """Return a resource that several tasks touch and one writes, with its counts; ``None`` if there is none."""
         guards, written = self._guards, self._written
-        families = [f for f, tasks in self._counts.items() if len(tasks) > 1 and f in written and not guards[f]]
+        families = [f for f, tasks in self._counts.items() if len(tasks) > 1 and f in written and not guards.get(f)]
         if not families:
             return None, {}
         sums = [sum(self._counts[family].values()) for family in families]
@@ -80,8 +80,10 @@ class SURW:
         task = enabled[0] if len(enabled) == 1 else self._choose_task(moment)
         operation = moment.pending.get(task, UNKNOWN)
         family = operation.family
-        if family is not None and (len(enabled) > 1 or len(moment.pending) > 1):  # who is alone competes with nobody
+        if family is not None:
             self._count(task, operation)
+            if len(moment.pending) > 1 or len(enabled) > 1:  # who is alone needs no lock
+                self._note_guards(task, family)
             if family == self._interesting:  # also where nobody else could have taken a step
                 self._left[task] = max(self._left.get(task, 1) - 1, 0)
         return task, 0
@@ -122,17 +124,20 @@ class SURW:
         return self._rng.choices(candidates, weights)[0]
 
     def _count(self, task: int, operation: Operation) -> None:
-        family, holds = operation.family, self._holds.get(task, ())
+        family = operation.family
         tasks = self._counts.get(family)
         if tasks is None:
             tasks = self._counts[family] = {}
-            self._guards[family] = set(holds)
-        elif guards := self._guards[family]:
-            guards.intersection_update(holds)
         tasks[task] = tasks.get(task, 0) + 1
         if operation.writes:
             self._written.add(family)
         if operation.kind == "acquire":
             self._holds.setdefault(task, []).append(family)
-        elif operation.kind == "release" and family in holds:
+        elif operation.kind == "release" and family in self._holds.get(task, ()):
             self._holds[task].remove(family)
+
+    def _note_guards(self, task: int, family: Hashable) -> None:
+        guards = self._guards.get(family)
+        if guards is None or guards:
+            held = {lock for lock in self._holds.get(task, ()) if lock != family}  # none guards itself
+            self._guards[family] = held if guards is None else guards & held

@@ -289,3 +289,75 @@ def test_a_build_without_a_gil_is_not_explored(pytester):
     assert result.outcomes == {"passed": 1, "warnings": 1}
     assert "cannot be explored yet; use one with a GIL" in result.output
     assert run_pytest(pytester, "--concur-replay=c1AAAA").outcomes == {"failed": 1}
+
+
+GOING = """
+    from unittest import mock
+
+    HELD = threading.Lock()
+    HELD.acquire()
+
+
+    class Kept:
+        def __init__(self, lock, seconds):
+            self.lock, self.seconds = lock, seconds
+
+        def __del__(self):
+            with self.lock:
+                time.sleep(self.seconds)
+
+
+    @pytest.fixture
+    def server():
+        stop = threading.Event()
+        thread = threading.Thread(target=stop.wait, daemon=True)
+        thread.start()
+        yield
+        stop.set()
+        thread.join()
+
+
+    def tries_a_held_lock(concur):
+        concur.run(*[lambda: HELD.acquire(False)] * 2)
+
+
+    @pytest.mark.concurrency(schedules=3)
+    def test_leaves_idents(concur):
+        concur.run(*[lambda: None] * 3)
+
+
+    @pytest.mark.concurrency(schedules=3)
+    def test_with_an_ident_used_again(concur, server):
+        with mock.patch("time.sleep") as sleep:
+            tries_a_held_lock(concur)
+            sleep.assert_not_called()
+
+
+    @pytest.mark.concurrency(schedules=3)
+    def test_with_a_clock_that_stands_still(concur, server):
+        with mock.patch("time.monotonic", return_value=5.0):
+            tries_a_held_lock(concur)
+
+
+    @pytest.mark.concurrency(schedules=3)
+    def test_slow_finalizer(concur):
+        lock, own = threading.Lock(), threading.local()
+
+        def keep():
+            own.kept = Kept(lock, 1.6)
+
+        def use():
+            with lock:
+                pass
+
+        concur.run(keep, use)
+"""
+
+
+def test_threads_that_are_going_are_waited_for_without_the_tests_clock(pytester):
+    """A lock that a finalizer holds for long is no deadlock; whose ident is used again is not waited for."""
+    result = run_project(pytester, module(GOING), UNHURRIED)
+
+    assert result.test("test_with_an_ident_used_again").verdict == "passed", result.output
+    assert result.test("test_with_a_clock_that_stands_still").verdict == "passed", result.output
+    assert result.test("test_slow_finalizer").verdict in ("passed", "inconclusive"), result.output

@@ -159,3 +159,28 @@ def test_surw_counts_steps_that_nobody_else_could_have_taken():
         scheduler = strategy.scheduler(number)
         assert scheduler.next_turn(Moment([0], pending={0: write("x")}))[0] == 0
         assert scheduler.next_turn(Moment([0, 1], pending={0: write("x"), 1: write("x")}))[0] == 1
+
+
+def test_surw_draws_no_resource_whose_order_is_that_of_a_lock():
+    """What is only touched with the lock held is never drawn, once its touches are known; the lock is."""
+    lock, x = Operation("acquire", 7, None, True, ("lock", 7)), write("x")
+    tasks = {number: [lock, x, lock._replace(kind="release")] for number in (0, 1)}
+    strategy = SURWStrategy(seed=3)
+    order_of(strategy.scheduler(0), tasks)
+    strategy.learn(Run(2, Executed(Schedule((), ()), ())))
+
+    drawn = {strategy.scheduler(number)._interesting for number in range(1, 40)}
+
+    assert drawn == {("lock", 7)}
+
+
+def test_surw_draws_what_one_task_touches_without_the_lock():
+    """Then its order is not that of the lock."""
+    lock, x = Operation("acquire", 7, None, True, ("lock", 7)), write("x")
+    strategy = SURWStrategy(seed=3)
+    order_of(strategy.scheduler(0), {0: [lock, x, lock._replace(kind="release")], 1: [x, lock]})
+    strategy.learn(Run(2, Executed(Schedule((), ()), ())))
+
+    drawn = {strategy.scheduler(number)._interesting for number in range(1, 40)}
+
+    assert drawn == {("lock", 7), x.family}  # else p < 39 times the smaller share to the power of 38
