@@ -189,18 +189,17 @@ def render(
     )
 
 
-def disagreements(committed: str, now: str) -> str | None:
-    """Return the rows that are right in one table and wrong in the other; ``None`` if there are none."""
+def disagreements(committed: str, now: str) -> list[str]:
+    """Return the rows that are right in one table and wrong in the other."""
 
     def verdicts(text: str) -> dict[str, str]:
         rows = (line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| "))
         return {f"row {row[0]}: {row[1]}: {row[2]}": row[-1] for row in rows if row[-1] in ("right", "wrong")}
 
     before, after = verdicts(committed), verdicts(now)
-    other = [
+    return [
         f"{row}: was {before[row]}, is {after[row]}" for row in before if after.get(row, before[row]) != before[row]
     ]
-    return "\n".join(other) or None
 
 
 def final_table(tests: Mapping[str, Test]) -> list[list[str]]:
@@ -298,7 +297,9 @@ def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=HERE / "RESULTS.md")
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if another answer comes out")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; fail if another answer comes out, twice in a row"
+    )
     parser.add_argument(
         "--full", action="store_true", help="batches and crowds as large as the article's: minutes more"
     )
@@ -308,7 +309,13 @@ def main() -> None:
     given = parser.parse_args()
     tests, seen_by = run_examples()
     if given.check:
-        sys.exit(disagreements(given.out.read_text(encoding="utf-8"), render(tests, seen_by)))
+        committed = given.out.read_text(encoding="utf-8")
+        other = disagreements(committed, render(tests, seen_by))
+        if other:  # a processor may have been away for the whole of one measurement
+            print("\n".join(other), "once more, to see whether that is so", sep="\n", flush=True)
+            again = disagreements(committed, render(*run_examples()))
+            other = [each for each in other if each in again]
+        sys.exit("\n".join(other) or None)
     has_picture = draw(tests, given.out.with_name("results.svg"))
     runs = {"full": measure("full", sys.executable)} if given.full else {}
     if given.free_threaded:

@@ -92,6 +92,7 @@ def test_claims_about_speed(says, low, estimate, high, expected):
 def test_disagreements():
     """Right here and wrong there is one; open is none."""
     row = "| 3 | threads | faster | seen {} | {} |\n"
-    assert judge.disagreements(row.format(1, "right"), row.format(2, "right")) is None
-    assert judge.disagreements(row.format(1, "right"), row.format(2, "open")) is None
-    assert "was right, is wrong" in judge.disagreements(row.format(1, "right"), row.format(2, "wrong"))
+    assert judge.disagreements(row.format(1, "right"), row.format(2, "right")) == []
+    assert judge.disagreements(row.format(1, "right"), row.format(2, "open")) == []
+    [other] = judge.disagreements(row.format(1, "right"), row.format(2, "wrong"))
+    assert "was right, is wrong" in other
