@@ -43,6 +43,9 @@ BACKWARD_TESTS = {
 INLINES_STARRED_CALLS = VERSION >= (3, 12)
 """``f(*args)`` of a Python function continues in the same evaluation loop, without a poll at its end."""
 
+MAY_CHANGE = frozenset({"LOAD_CONST", "BEFORE_WITH", "LOAD_ATTR", "LOAD_METHOD", "LOAD_GLOBAL", "LOAD_SUPER_ATTR"})
+"""Instructions that load what may be replaced, or enter it."""
+
 TRUTH_TESTS = frozenset(
     {"UNARY_NOT", "TO_BOOL", "JUMP_IF_TRUE_OR_POP", "JUMP_IF_FALSE_OR_POP"}
     | {f"POP_JUMP_{way}IF_{value}" for way in ("", "FORWARD_", "BACKWARD_") for value in ("TRUE", "FALSE")}
@@ -71,7 +74,7 @@ def as_attribute_load(instr: Instr) -> list[Instr] | None:
         load = Instr("LOAD_SUPER_ATTR", (False, *instr.arg[1:]), location=instr.location)  # type: ignore[index]
     else:
         return None
-    return [load, *callable_from_top(instr.location)]
+    return [load, *callable_from_top()]
 
 
 def global_name(instr: Instr) -> str | None:
@@ -89,27 +92,25 @@ def plain_attribute_load(name: str, location: Any) -> Instr:
     return Instr("LOAD_ATTR", (False, name) if METHOD_LOAD_IS_ATTR else name, location=location)
 
 
-def call(function: object, location: Any) -> list[Instr]:
+def call(function: object) -> list[Instr]:
     """Push the result of ``function()``."""
-    load, null = Instr("LOAD_CONST", function, location=location), Instr("PUSH_NULL", location=location)
-    return [*([load, null] if NULL_ABOVE_CALLABLE else [null, load]), *_invoke(0, location)]
+    load = Instr("LOAD_CONST", function)
+    return [*([load, _NULL] if NULL_ABOVE_CALLABLE else [_NULL, load]), *_INVOKE[0]]
 
 
-def call_on_top(function: object, location: Any) -> list[Instr]:
+def call_on_top(function: object) -> list[Instr]:
     """Replace the top of the stack by ``function(top)``."""
-    load, null = Instr("LOAD_CONST", function, location=location), Instr("PUSH_NULL", location=location)
+    load = Instr("LOAD_CONST", function)
     # built on top and then swapped below the argument, so that what lies deeper stays untouched
-    pushes = [null, load] if NULL_ABOVE_CALLABLE else [load, null]
-    return [*pushes, Instr("SWAP", 3, location=location), *_invoke(1, location)]
+    return [*([_NULL, load] if NULL_ABOVE_CALLABLE else [load, _NULL]), _SWAP_3, *_INVOKE[1]]
 
 
-def callable_from_top(location: Any) -> list[Instr]:
+def callable_from_top() -> list[Instr]:
     """Turn a value on top of the stack into what a call without ``self`` wants below its arguments."""
-    null = Instr("PUSH_NULL", location=location)
-    return [null] if NULL_ABOVE_CALLABLE else [null, Instr("SWAP", 2, location=location)]
+    return [_NULL] if NULL_ABOVE_CALLABLE else [_NULL, _SWAP_2]
 
 
-def unless_next_is_none(iterator: object, block: list[Instr], location: Any) -> list[Instr | Label]:
+def unless_next_is_none(iterator: object, block: list[Instr]) -> list[Instr | Label]:
     """Take the next item of an iterator that never ends; run ``block`` unless it is ``None``.
 
     ``FOR_ITER`` asks the iterator without a call: from 3.12 on it is specialized for lists. ``block`` must leave the
@@ -117,17 +118,21 @@ def unless_next_is_none(iterator: object, block: list[Instr], location: Any) -> 
     """
     ended, passed, behind = Label(), Label(), Label()
     return [
-        Instr("LOAD_CONST", iterator, location=location),
-        Instr("FOR_ITER", ended if EXHAUSTED_KEEPS_ITERATOR else behind, location=location),
+        Instr("LOAD_CONST", iterator),
+        Instr("FOR_ITER", ended if EXHAUSTED_KEEPS_ITERATOR else behind),
         ended,
-        Instr(JUMP_IF_NONE, passed, location=location),
+        Instr(JUMP_IF_NONE, passed),
         *block,
         passed,
-        Instr("POP_TOP", location=location),
+        POP,
         behind,
     ]
 
 
-def _invoke(count: int, location: Any) -> list[Instr]:
-    invoke = Instr("CALL", count, location=location)
-    return [Instr("PRECALL", count, location=location), invoke] if HAS_PRECALL else [invoke]
+# instructions that many places share; like all that is inserted they take the place in the source of what comes before
+
+POP = Instr("POP_TOP")
+_NULL, _SWAP_2, _SWAP_3 = Instr("PUSH_NULL"), Instr("SWAP", 2), Instr("SWAP", 3)
+_INVOKE = [
+    [*([Instr("PRECALL", count)] if HAS_PRECALL else []), Instr("CALL", count)] for count in (0, 1)
+]  # by the number of arguments

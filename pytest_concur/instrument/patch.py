@@ -1,8 +1,8 @@
 """Swap functions' code for rewritten code while a marked test runs, and back.
 
 Rewriting takes about a millisecond a function, swapping a microsecond. So only what can block at once is rewritten
-beforehand; the rest when it is first seen to run. A run that met new code is repeated by the caller, so that all code
-of a run that counts is instrumented, whatever ran before it.
+beforehand, a library's functions when they are called; the rest when it is first seen to run. A run that met new code
+is repeated by the caller, so that all code of a run that counts is instrumented, whatever ran before it.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ import os
 import queue
 import time
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import repeat
 
 from pytest_concur.instrument.cache import CodeCache
 from pytest_concur.instrument.discovery import Discovery
+from pytest_concur.instrument.first_call import can_wait, code_until_first_call
 from pytest_concur.instrument.points import Granularity
 from pytest_concur.instrument.rewrite import INTERCEPTED_METHODS, Flavour, Recipe, Site, bind, code_key, is_bound
 from pytest_concur.instrument.scope import Owner, Scope, functions_in, import_late_library
@@ -43,6 +46,9 @@ _ROLES: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("concurrent.futures._base", "_AcquireFutures.__init__"): {"id": "stable_id"},
 }
 """Hooks of their own: module and function -> name loaded -> role."""
+
+_CALLERS = frozenset({"contextlib", "functools"})
+"""Modules that call the user's code, which may count the frames above it: a first call must not have one more."""
 
 _THREAD_METHODS = INTERCEPTED_METHODS | {"join", "is_done"}
 
@@ -96,6 +102,7 @@ class Patch:
         self._differences: dict[Mode, list[tuple[types.FunctionType, types.CodeType, types.CodeType]]] = {}
         self._written = WrittenNames()
         self._touched: set[str] = set()
+        self._swapping = _thread.allocate_lock()  # threads outside control may call what is not yet rewritten
         self.discovery = Discovery(self._is_new)
         self.has_late_names = False
         """Code of a module was seen to run whose written names came too late to be taken into account elsewhere."""
@@ -105,20 +112,22 @@ class Patch:
 
     def install(self, mode: Mode) -> None:
         """Swap rewritten code in; what was swapped in another mode is replaced."""
-        if mode == self._mode:
-            return
-        start = time.perf_counter()
+        if mode != self._mode:
+            with self._working():
+                self._install(mode)
+
+    def _install(self, mode: Mode) -> None:
         if self._first_mode is None:
             self._first_mode = self._mode = mode
             self._scan()
             self._touch({self._test_module})
+            self._swap_user_units()
         assert self._mode is not None, "after its removal a patch is not installed again"
         for function, _, first in self._difference(self._mode):
             function.__code__ = first
         self._mode = mode
         for function, code, _ in self._difference(mode):
             function.__code__ = code
-        self.seconds += time.perf_counter() - start
 
     def mute(self, sites: frozenset[Site]) -> None:
         """Leave these points out in focused modes from now on."""
@@ -132,10 +141,11 @@ class Patch:
 
     def remove(self) -> None:
         """Put every function's own code back."""
-        self._mode = None
-        for unit in self._chosen.values():
-            for function in unit.functions.values():
-                function.__code__ = unit.code
+        with self._swapping:
+            self._mode = None
+            for unit in self._chosen.values():
+                for function in unit.functions.values():
+                    function.__code__ = unit.code
 
     def absorb(self, *, freeze_names: bool) -> bool:
         """Rewrite the code seen running since the last call; return whether there was any.
@@ -147,14 +157,15 @@ class Patch:
         seen = self.discovery.take()
         if not seen:
             return False
+        with self._working():
+            return self._absorb(seen, freeze_names)
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
         start = time.perf_counter()
-        was_on = self.discovery.is_on
-        self.discovery.pause()  # on 3.11 each call costs a call more while it is on, and rewriting makes many
-        has_fresh = self._absorb(seen, freeze_names)
-        if was_on:
-            self.discovery.start()
+        with self.discovery.unheard():
+            yield
         self.seconds += time.perf_counter() - start
-        return has_fresh
 
     def _absorb(self, seen: list[types.CodeType], freeze_names: bool) -> bool:
         if any(id(code) not in self._units and id(code) not in self._stood_in_for for code in seen):
@@ -173,6 +184,7 @@ class Patch:
             self.has_late_names = True
         for unit in fresh:
             self._swap(unit)
+        self._swap_user_units()
         return bool(fresh)
 
     def _scan(self) -> None:
@@ -203,11 +215,11 @@ class Patch:
             if unit.module == self._test_module or _may_block(unit, self._facts_of(unit)):
                 self._chosen[place] = unit
                 self._note_known(unit.code)
-                if self._mode is not None:
-                    self._swap(unit)
+                if unit.owner == "library":
+                    self._swap_when_called(unit)
 
     def _touch(self, modules: set[str]) -> None:
-        """Take the names written in these modules into account, and make ready again what that changes."""
+        """Take the names written in these modules into account; what that changes is no longer ready."""
         new = modules - self._touched
         if not new:
             return
@@ -219,15 +231,30 @@ class Patch:
             self._written = written
             self._differences.clear()
             self._ready = {key: code for key, code in self._ready.items() if self._units[key[1]].owner == "library"}
-            if self._mode is not None:
-                for unit in self._chosen.values():
-                    self._swap(unit)
 
     def _swap(self, unit: _Unit) -> None:
         assert self._mode is not None, "nothing is swapped in"
         code = self._code_for(unit, self._mode)
         for function in unit.functions.values():
             function.__code__ = code
+
+    def _swap_user_units(self) -> None:
+        for unit in self._chosen.values():
+            if unit.owner == "user":
+                self._swap(unit)
+
+    def _swap_when_called(self, unit: _Unit) -> None:
+        if unit.module in _CALLERS or not can_wait(unit.code):
+            self._swap(unit)
+            return
+        for function in unit.functions.values():
+            function.__code__ = code_until_first_call(unit.code, partial(self._prepare, unit, function))
+
+    def _prepare(self, unit: _Unit, function: types.FunctionType) -> types.FunctionType:
+        with self._swapping, self._working():
+            if self._mode is not None:  # else the function has its own code again
+                self._swap(unit)
+        return function
 
     def _difference(self, mode: Mode) -> list[tuple[types.FunctionType, types.CodeType, types.CodeType]]:
         """Return the functions whose code in ``mode`` is not that of the first mode, with both codes.
@@ -241,6 +268,8 @@ class Patch:
         if found is None:
             found = self._differences[mode] = []
             for unit in self._chosen.values():
+                if unit.owner == "library":
+                    continue  # no points: one form serves all
                 code, first = self._code_for(unit, mode), self._code_for(unit, self._first_mode)
                 if code is not first:
                     found += [(function, code, first) for function in unit.functions.values()]
@@ -250,7 +279,7 @@ class Patch:
         first = self._first_mode
         assert first is not None, "a mode was installed"
         if unit.owner == "library":
-            mode = Mode()  # no points: one form serves all
+            mode = Mode()
         elif mode != first and not self._has_started(unit):
             return self._code_for(unit, first) if mode.is_focused else self._stand_in(unit)
         elif mode == replace(first, is_focused=True) and self._muted_codes.isdisjoint(map(code_key, nested(unit.code))):
@@ -310,6 +339,8 @@ class Patch:
             return False
         if id(code) in self._stood_in_for:
             return True
+        if is_bound(code):
+            return False
         unit = self._units.get(id(code))
         if unit is not None:
             return unit.owner == "user" or _may_block(unit, self._facts_of(unit))

@@ -76,7 +76,7 @@ class Recipe:
 def rewrite(code: types.CodeType, recipe: Recipe) -> types.CodeType:
     """Return ``code`` with points and hooks, as placeholders; nested functions and classes included."""
     editor = Bytecode.from_code(code, conserve_exception_block_stackdepth=True)
-    instructions = list(editor)  # a list of the library's own copies and checks at every look
+    instructions = list(list.__iter__(editor))  # the library's own list checks at every look
     points: dict[int, Point] = {}
     if recipe.has_points:
         is_generator = bool(code.co_flags & (0x20 | 0x200))  # CO_GENERATOR, CO_ASYNC_GENERATOR
@@ -93,22 +93,24 @@ def rewrite(code: types.CodeType, recipe: Recipe) -> types.CodeType:
             out.append(instr)
             continue
         point = points.get(index)
-        own = [instr] if _is_kept(instructions, index) else _instruction(instr, recipe)
+        own = [instr]
+        if instr.name in interpreter.MAY_CHANGE and not _is_kept(instructions, index):
+            own = _instruction(instr, recipe)
         if point is None:
             out += own
         elif point.kind == "call":
             is_in_call = True
-            out += _before_call(point, instr.location) + own
+            out += _at(instr.location, _before_call(point)) + own
         elif point.kind == "resume":
-            out += own + _point(point, (key, index), recipe, instr.location)
+            out += own + _point(point, (key, index), recipe)
         elif point.kind == "jump" and instr.name in interpreter.BACKWARD_TESTS:
-            out += _backward_test(instr, _point(point, (key, index), recipe, instr.location))
+            out += _backward_test(instr, _point(point, (key, index), recipe))
         else:
-            out += _point(point, (key, index), recipe, instr.location) + own
+            out += _at(instr.location, _point(point, (key, index), recipe)) + own
         if is_in_call and ends_call(instr):
             is_in_call = False
-            out += [*interpreter.call((MARK, "called"), instr.location), Instr("POP_TOP", location=instr.location)]
-    editor[:] = out
+            out += [*interpreter.call((MARK, "called")), interpreter.POP]
+    list.__setitem__(editor, slice(None), out)
     # what is inserted leaves the stack as it found it: the depths are the original's, and need not be found out
     rewritten = editor.to_code(
         stacksize=code.co_stacksize + MOST_PUSHED, check_pre_and_post=False, compute_exception_stack_depths=False
@@ -164,34 +166,38 @@ def code_key(code: types.CodeType) -> str:
     return f"{code.co_filename}:{code.co_firstlineno}:{code.co_qualname}"
 
 
-def _point(point: Point, site: Site, recipe: Recipe, location: Any) -> list[Any]:
+def _at(location: Any, inserted: list[Any]) -> list[Any]:
+    """Give what is inserted its place in the source: what has none takes that of the instruction before it."""
+    first = inserted[0]
+    return [Instr(first.name, first.arg, location=location), *inserted[1:]]
+
+
+def _point(point: Point, site: Site, recipe: Recipe) -> list[Any]:
     if recipe.flavour == "operate":
-        return _tell("operate", point, site, location)
-    switch = [*interpreter.call((MARK, "switch"), location), Instr("POP_TOP", location=location)]
-    observed = _tell("observe", point, site, location) if recipe.flavour == "observe" else []
+        return _tell("operate", point, site)
     return [
-        *interpreter.unless_next_is_none((MARK, "countdown"), switch, location),
-        *observed,  # when the task goes on: what others did while it stood here comes before
+        *interpreter.unless_next_is_none((MARK, "countdown"), [*interpreter.call((MARK, "switch")), interpreter.POP]),
+        # when the task goes on: what others did while it stood here comes before
+        *(_tell("observe", point, site) if recipe.flavour == "observe" else ()),
     ]
 
 
-def _tell(role: str, point: Point, site: Site, location: Any) -> list[Instr]:
+def _tell(role: str, point: Point, site: Site) -> list[Instr]:
     """Hand what the stack holds to a hook: a tuple of object, key and value, as far as there are any."""
-    copies = [Instr("COPY", depth + done, location=location) for done, depth in enumerate(point.stack)]
     return [
-        *copies,
-        Instr("BUILD_TUPLE", len(copies), location=location),
-        *interpreter.call_on_top((MARK, role, point.kind, point.name, point.writes, site), location),
-        Instr("POP_TOP", location=location),
+        *(Instr("COPY", depth + done) for done, depth in enumerate(point.stack)),
+        Instr("BUILD_TUPLE", len(point.stack)),
+        *interpreter.call_on_top((MARK, role, point.kind, point.name, point.writes, site)),
+        interpreter.POP,
     ]
 
 
-def _before_call(point: Point, location: Any) -> list[Instr]:
+def _before_call(point: Point) -> list[Instr]:
     """Hand what is about to be called to a hook."""
     return [
-        Instr("COPY", *point.stack, location=location),
-        *interpreter.call_on_top((MARK, "calls", point.name), location),
-        Instr("POP_TOP", location=location),
+        Instr("COPY", *point.stack),
+        *interpreter.call_on_top((MARK, "calls", point.name)),
+        interpreter.POP,
     ]
 
 
@@ -201,7 +207,7 @@ def _backward_test(instr: Instr, point: list[Any]) -> list[Any]:
     return [
         Instr(interpreter.BACKWARD_TESTS[instr.name], behind, location=instr.location),
         *point,
-        Instr("JUMP_BACKWARD", instr.arg, location=instr.location),
+        Instr("JUMP_BACKWARD", instr.arg),
         behind,
     ]
 
@@ -211,16 +217,16 @@ def _instruction(instr: Instr, recipe: Recipe) -> list[Instr]:
     if instr.name == "LOAD_CONST" and isinstance(instr.arg, types.CodeType):
         return [Instr("LOAD_CONST", rewrite(instr.arg, recipe), location=location)]
     if instr.name == "BEFORE_WITH":
-        return [*interpreter.call_on_top((MARK, _context_role(recipe)), location), instr]
+        return [*_at(location, interpreter.call_on_top((MARK, _context_role(recipe)))), instr]
     if (name := interpreter.attribute_name(instr)) is not None and (role := _attribute_role(name, recipe)):
-        load = [interpreter.plain_attribute_load(name, location), *interpreter.call_on_top((MARK, role), location)]
-        return load + interpreter.callable_from_top(location) if interpreter.is_method_load(instr) else load
+        load = [interpreter.plain_attribute_load(name, location), *interpreter.call_on_top((MARK, role))]
+        return load + interpreter.callable_from_top() if interpreter.is_method_load(instr) else load
     if (name := interpreter.global_name(instr)) is not None and (role := _global_role(name, recipe)):
         load = [
             Instr("LOAD_GLOBAL", (False, name), location=location),
-            *interpreter.call_on_top((MARK, role), location),
+            *interpreter.call_on_top((MARK, role)),
         ]
-        return load + interpreter.callable_from_top(location) if interpreter.is_loaded_to_call(instr) else load
+        return load + interpreter.callable_from_top() if interpreter.is_loaded_to_call(instr) else load
     if recipe.polls and (attribute_load := interpreter.as_attribute_load(instr)) is not None:
         return attribute_load
     return [instr]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import types
 from pathlib import Path
 
@@ -68,6 +69,31 @@ def test_code_not_seen_to_run_is_rewritten_for_another_mode_when_it_starts(modul
     assert not patch.absorb(freeze_names=True), "nothing is new any more"
     patch.remove()
     assert module.runs_late.__code__ is own
+
+
+def test_a_library_is_rewritten_as_far_as_it_is_called(patch):
+    """The first call finds the rewritten code; a call of what waits still, after the removal, the function's own."""
+    own, never = threading.Event.is_set.__code__, threading.Event.clear.__code__
+    patch.install(Mode())
+    waiting = threading.Event.is_set.__code__
+    assert waiting is not own
+    assert threading.Event.clear.__code__ is not never
+    assert not is_rewritten(waiting)
+    patch.discovery.start()
+    assert threading.Event().is_set() is False
+    assert is_rewritten(threading.Event.is_set.__code__)
+    assert not is_rewritten(threading.Event.clear.__code__)
+    assert not patch.absorb(freeze_names=False), "a library's code has no points: it is not new"
+    patch.remove()
+    assert (threading.Event.is_set.__code__, threading.Event.clear.__code__) == (own, never)
+    late = types.FunctionType(waiting, vars(threading))  # as if a thread stood in it all the time
+    assert late(threading.Event()) is False
+    assert threading.Event.is_set.__code__ is own
+
+
+def is_rewritten(code):
+    """Whether the code has hooks; what waits for its first call has one, too, and a variable of its own."""
+    return any(map(callable, code.co_consts)) and "_concur" not in code.co_varnames
 
 
 def test_helpers_beside_the_project_are_the_users(tmp_path_factory, monkeypatch):
