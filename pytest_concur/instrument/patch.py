@@ -16,7 +16,6 @@ import types
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import repeat
 
 from pytest_concur.instrument.cache import CodeCache
@@ -248,13 +247,16 @@ class Patch:
             self._swap(unit)
             return
         for function in unit.functions.values():
-            function.__code__ = code_until_first_call(unit.code, partial(self._prepare, unit, function))
+            function.__code__ = code_until_first_call(unit.code, self._prepare(unit, function))
 
-    def _prepare(self, unit: _Unit, function: types.FunctionType) -> types.FunctionType:
-        with self._swapping, self._working():
-            if self._mode is not None:  # else the function has its own code again
-                self._swap(unit)
-        return function
+    def _prepare(self, unit: _Unit, function: types.FunctionType) -> Callable[[], types.FunctionType]:
+        def prepare() -> types.FunctionType:  # a constant of code that others may print: nothing to be seen inside
+            with self._swapping, self._working():
+                if self._mode is not None:  # else the function has its own code again
+                    self._swap(unit)
+            return function
+
+        return prepare
 
     def _difference(self, mode: Mode) -> list[tuple[types.FunctionType, types.CodeType, types.CodeType]]:
         """Return the functions whose code in ``mode`` is not that of the first mode, with both codes.
