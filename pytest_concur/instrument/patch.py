@@ -46,6 +46,7 @@ _ROLES: Mapping[tuple[str, str], Mapping[str, str]] = {
 }
 """Hooks of their own: module and function -> name loaded -> role."""
 
+_COMPREHENSIONS = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
 _CALLERS = frozenset({"contextlib", "functools"})
 """Modules that call the user's code, which may count the frames above it: a first call must not have one more."""
 
@@ -84,6 +85,9 @@ class Patch:
         self._hooks = hooks
         self._test_module = test_module
         self._units: dict[int, _Unit] = {}  # by id of the original code, which the unit keeps alive
+        self._around: dict[
+            int, _Unit
+        ] = {}  # by id of a comprehension's code: its function lives only as long as it runs
         self._chosen: dict[int, _Unit] = {}  # invariant: a subset of _units; what gets rewritten
         self._ready: dict[tuple[Mode, int], types.CodeType] = {}
         self._known: set[int] = set()  # ids of codes that discovery need not report (again)
@@ -167,10 +171,10 @@ class Patch:
         self.seconds += time.perf_counter() - start
 
     def _absorb(self, seen: list[types.CodeType], freeze_names: bool) -> bool:
-        if any(id(code) not in self._units and id(code) not in self._stood_in_for for code in seen):
+        if any(id(code) not in self._stood_in_for and self._unit_of(code) is None for code in seen):
             self._scan()
         self._differences.clear()
-        found = [self._stood_in_for.get(id(code)) or self._units.get(id(code)) for code in seen]
+        found = [self._stood_in_for.get(id(code)) or self._unit_of(code) for code in seen]
         fresh = [unit for unit in found if unit is not None]
         for code in seen:
             self._note_known(code)
@@ -210,6 +214,7 @@ class Patch:
         self._units.update(mine)
         for unit in mine.values():
             self._by_module.setdefault(unit.module, []).append(unit)
+            self._around.update((id(code), unit) for code in nested(unit.code) if code.co_name in _COMPREHENSIONS)
         for place, unit in mine.items():
             if unit.module == self._test_module or _may_block(unit, self._facts_of(unit)):
                 self._chosen[place] = unit
@@ -343,10 +348,14 @@ class Patch:
             return True
         if is_bound(code):
             return False
-        unit = self._units.get(id(code))
+        unit = self._unit_of(code)
         if unit is not None:
             return unit.owner == "user" or _may_block(unit, self._facts_of(unit))
         return self._scope.is_project_file(code.co_filename) or self._scope.is_library_file(code.co_filename)
+
+    def _unit_of(self, code: types.CodeType) -> _Unit | None:
+        """Return the unit of functions with that code, or of those with that comprehension, if there is any yet."""
+        return self._units.get(id(code)) or self._around.get(id(code))
 
     def _names_of(self, module: str) -> WrittenNames:
         """Return the names that the user's functions in a module write."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from pytest_concur.model.measurement import Measured
+if TYPE_CHECKING:  # most tests measure nothing
+    from pytest_concur.model.measurement import Measured
 
 Kind = Literal[
     "assertion",

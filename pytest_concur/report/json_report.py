@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from pytest_concur.model.verdict import TestResult
-from pytest_concur.report import measurement
 
 SCHEMA = 1
 
@@ -49,8 +48,16 @@ def as_dict(result: TestResult) -> dict[str, Any]:
         "measures": result.measures,
         "unmeasured": list(result.unmeasured),
         "not_measured_under_xdist": result.is_left_unmeasured,
-        "measurements": [measurement.as_dict(each) for each in result.measured],
+        "measurements": _measurements(result),
     }
+
+
+def _measurements(result: TestResult) -> list[dict[str, Any]]:
+    if not result.measured:
+        return []
+    from pytest_concur.report import measurement  # most tests measure nothing
+
+    return [measurement.as_dict(each) for each in result.measured]
 
 
 def write(path: Path, tests: list[dict[str, Any]]) -> None:

@@ -165,7 +165,8 @@ sys.stdin.readline()
 for turn in range(int(sys.argv[3])):
     session = {"n": 30, "speedup": [1.9, turn, 2.1], "ballast": "x" * 2000}
     Baselines(folder).write(f"tests/test_pool.py::test_{number}", "fetch", "s", "env", [session], "append")
-    (folder / f"done_{number}").write_text(str(turn))
+    with (folder / f"done_{number}").open("a") as done:  # a line more: killed in between, the one before still stands
+        done.write(f"{turn}\\n")
 """
 
 
@@ -193,11 +194,9 @@ def write_and_kill(folder, *, writers, kills, turns):
     for process in processes:
         process.stdin.close()
         process.stdout.close()
-    return {
-        number: int((folder / f"done_{number}").read_text() or 0)
-        for number in range(writers)
-        if (folder / f"done_{number}").exists()
-    }
+    done = {number: folder / f"done_{number}" for number in range(writers)}
+    lines = {number: path.read_text().splitlines() for number, path in done.items() if path.exists()}
+    return {number: int(turns[-1]) for number, turns in lines.items() if turns}
 
 
 def check_survival(folder, done):
