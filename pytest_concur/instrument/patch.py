@@ -105,7 +105,7 @@ class Patch:
         self._differences: dict[Mode, list[tuple[types.FunctionType, types.CodeType, types.CodeType]]] = {}
         self._written = WrittenNames()
         self._touched: set[str] = set()
-        self._swapping = _thread.allocate_lock()  # threads outside control may call what is not yet rewritten
+        self._swapping = _thread.RLock()  # threads outside control may call what waits, and so may a signal's handler
         self.discovery = Discovery(self._is_new)
         self.has_late_names = False
         """Code of a module was seen to run whose written names came too late to be taken into account elsewhere."""
