@@ -49,6 +49,10 @@ class CodeCache:
         assert isinstance(loaded, types.CodeType)
         return loaded
 
+    def open(self, code: types.CodeType) -> None:
+        """Read what is stored for the file of ``code``, so that :meth:`rewritten` reads no file later."""
+        self._book(code.co_filename)
+
     def save(self) -> None:
         """Write what is new; one file for each source file."""
         changed, self._changed = self._changed, set()

@@ -32,6 +32,8 @@ class Discovery:
     def start(self) -> None:
         """Begin to listen, in this thread and, from 3.12 on, in all others."""
         if self.is_on:
+            if self._tool is None and sys.getprofile() is None:
+                sys.setprofile(self._on_profile)  # the user's code had a profiler of its own
             return
         self.is_on = True
         if not interpreter.HAS_MONITORING:
@@ -61,14 +63,14 @@ class Discovery:
     @contextmanager
     def unheard(self) -> Iterator[None]:
         """Let this thread run code of ours without listening: on 3.11 each call costs a call more."""
-        heard_by = sys.getprofile() if self.is_on and self._tool is None else None
-        if heard_by is not None:
+        is_heard = sys.getprofile() == self._on_profile  # not where the user's code has set a profiler of its own
+        if is_heard:
             sys.setprofile(None)
         try:
             yield
         finally:
-            if heard_by is not None:
-                sys.setprofile(heard_by)
+            if is_heard:
+                sys.setprofile(self._on_profile)
 
     def stop(self) -> None:
         """Stop listening."""

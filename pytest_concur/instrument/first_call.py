@@ -11,6 +11,7 @@ from functools import cache
 
 from pytest_concur.instrument.rewrite import MARK
 
+_VARIABLE = "_concur"
 _PLACEHOLDER = "\0first call"
 _VARARGS, _VARKEYWORDS = 0x04, 0x08
 _NOT_A_CALL = 0x20 | 0x80 | 0x200  # generators and coroutines, of which others ask whether they are
@@ -23,7 +24,8 @@ def can_wait(code: types.CodeType) -> bool:
 
     Generators and coroutines are asked for what they are; and the parameters need names that can be written down.
     """
-    return not code.co_flags & _NOT_A_CALL and all(map(str.isidentifier, _parameters(code)))
+    names = _parameters(code)
+    return not code.co_flags & _NOT_A_CALL and all(map(str.isidentifier, names)) and _VARIABLE not in names
 
 
 def code_until_first_call(code: types.CodeType, prepare: Prepare) -> types.CodeType:
@@ -77,7 +79,11 @@ def _template(
         *varkeywords,
     ]
     arguments = [*places, *varargs, *(f"{name}={name}" for name in keywords), *varkeywords]
-    source = f"def f({', '.join(parameters)}):\n _concur = {_PLACEHOLDER!r}\n return _concur()({', '.join(arguments)})"
+    source = (
+        f"def f({', '.join(parameters)}):\n"
+        f" {_VARIABLE} = {_PLACEHOLDER!r}\n"
+        f" return {_VARIABLE}()({', '.join(arguments)})"
+    )
     module = compile(source, "<first call>", "exec", dont_inherit=True)
     [template] = (constant for constant in module.co_consts if isinstance(constant, types.CodeType))
     return template

@@ -2,7 +2,8 @@
 
 Rewriting takes about a millisecond a function, swapping a microsecond. So only what can block at once is rewritten
 beforehand, a library's functions when they are called; the rest when it is first seen to run. A run that met new code
-is repeated by the caller, so that all code of a run that counts is instrumented, whatever ran before it.
+or called a library's function for the first time is repeated by the caller, so that all code of a run that counts is
+instrumented, and nothing else than instrumented, whatever ran before it.
 """
 
 from __future__ import annotations
@@ -47,9 +48,6 @@ _ROLES: Mapping[tuple[str, str], Mapping[str, str]] = {
 """Hooks of their own: module and function -> name loaded -> role."""
 
 _COMPREHENSIONS = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
-_CALLERS = frozenset({"contextlib", "functools"})
-"""Modules that call the user's code, which may count the frames above it: a first call must not have one more."""
-
 _THREAD_METHODS = INTERCEPTED_METHODS | {"join", "is_done"}
 
 
@@ -74,12 +72,25 @@ class _Unit:
     """By identity."""
 
     globals: dict[str, object]
+    recipe: Recipe | None = None
+    """How it is going to be rewritten, if that was laid down."""
 
 
 class Patch:
     """The instrumentation of one test: which code is rewritten, in which flavour it is swapped in now."""
 
-    def __init__(self, scope: Scope, cache: CodeCache, hooks: Hooks, test_module: str) -> None:
+    def __init__(
+        self, scope: Scope, cache: CodeCache, hooks: Hooks, test_module: str, *, waits_for_calls: bool = True
+    ) -> None:
+        """
+        Args:
+            scope: Whose code it is about.
+            cache: Rewrites.
+            hooks: Binds what is rewritten.
+            test_module: The name of the test's module.
+            waits_for_calls: A library's function is rewritten when it is first called. Not for runs that are not
+                repeated: during such a call there is a frame more, and it takes longer.
+        """
         self._scope = scope
         self._cache = cache
         self._hooks = hooks
@@ -105,7 +116,8 @@ class Patch:
         self._differences: dict[Mode, list[tuple[types.FunctionType, types.CodeType, types.CodeType]]] = {}
         self._written = WrittenNames()
         self._touched: set[str] = set()
-        self._swapping = _thread.RLock()  # threads outside control may call what waits, and so may a signal's handler
+        self._waits_for_calls = waits_for_calls
+        self._called: list[_Unit] = []  # for the first time, since absorb was called
         self.discovery = Discovery(self._is_new)
         self.has_late_names = False
         """Code of a module was seen to run whose written names came too late to be taken into account elsewhere."""
@@ -144,24 +156,26 @@ class Patch:
 
     def remove(self) -> None:
         """Put every function's own code back."""
-        with self._swapping:
-            self._mode = None
-            for unit in self._chosen.values():
-                for function in unit.functions.values():
-                    function.__code__ = unit.code
+        self._mode = None  # first: see _prepare
+        for unit in self._chosen.values():
+            for function in unit.functions.values():
+                function.__code__ = unit.code
 
     def absorb(self, *, freeze_names: bool) -> bool:
-        """Rewrite the code seen running since the last call; return whether there was any.
+        """Rewrite the code seen running since the last call; return whether the run must be repeated.
 
         Args:
             freeze_names: Leave the set of written names as it is. The names are taken from the modules that run
                 sequentially; later they must not change, or a replay would count other points.
         """
         seen = self.discovery.take()
-        if not seen:
+        called, self._called = self._called, []
+        if not seen and not called:
             return False
         with self._working():
-            return self._absorb(seen, freeze_names)
+            for unit in called:
+                self._swap(unit)  # if that failed in the call, the error is raised here, and is ours
+            return self._absorb(seen, freeze_names) or bool(called)
 
     @contextmanager
     def _working(self) -> Iterator[None]:
@@ -197,7 +211,7 @@ class Patch:
         self._names.clear()
         self._facts.clear()  # modules may have been changed since
         mine: dict[int, _Unit] = {}
-        swapped = self._stood_in_for | {id(code): self._units[place] for (_, place), code in self._ready.items()}
+        swapped = self._stood_in_for | {id(code): self._units[place] for (_, place), code in list(self._ready.items())}
         for function, owner in functions_in(self._scope):
             code = function.__code__
             known = swapped.get(id(code)) or self._units.get(id(code))
@@ -234,7 +248,9 @@ class Patch:
         if written != self._written:
             self._written = written
             self._differences.clear()
-            self._ready = {key: code for key, code in self._ready.items() if self._units[key[1]].owner == "library"}
+            self._ready = {
+                key: code for key, code in list(self._ready.items()) if self._units[key[1]].owner == "library"
+            }
 
     def _swap(self, unit: _Unit) -> None:
         assert self._mode is not None, "nothing is swapped in"
@@ -248,17 +264,28 @@ class Patch:
                 self._swap(unit)
 
     def _swap_when_called(self, unit: _Unit) -> None:
-        if unit.module in _CALLERS or not can_wait(unit.code):
+        if not self._waits_for_calls or not can_wait(unit.code):
             self._swap(unit)
             return
+        unit.recipe = self._recipe(unit, Mode())  # now: a test may replace what the module's names stand for
+        self._cache.open(unit.code)
         for function in unit.functions.values():
             function.__code__ = code_until_first_call(unit.code, self._prepare(unit, function))
 
     def _prepare(self, unit: _Unit, function: types.FunctionType) -> Callable[[], types.FunctionType]:
         def prepare() -> types.FunctionType:  # a constant of code that others may print: nothing to be seen inside
-            with self._swapping, self._working():
-                if self._mode is not None:  # else the function has its own code again
+            # Any thread may be here, and in the middle any other: finalizers and handlers of signals are users' code.
+            # So there is no lock. Who removes the patch says so first and then puts the own code back.
+            self._called.append(unit)
+            try:
+                with self._working():
                     self._swap(unit)
+                is_ready = self._mode is not None
+            except Exception:  # an error of ours is none of the caller's; see absorb
+                is_ready = False
+            if not is_ready:
+                for each in unit.functions.values():
+                    each.__code__ = unit.code
             return function
 
         return prepare
@@ -323,6 +350,8 @@ class Patch:
         return repeat(None) if placeholder[1] == "countdown" else self._hooks(placeholder)
 
     def _recipe(self, unit: _Unit, mode: Mode) -> Recipe:
+        if unit.recipe is not None:
+            return unit.recipe
         intercepted = self._facts_of(unit).intercepted & _all_names(unit.code)
         if unit.owner == "user":
             written = self._written

@@ -19,7 +19,7 @@ WATCHED_S = 0.05
 def watch_locks(scope: Scope, cache: CodeCache, module: str, function: Callable[[], Any]) -> LockWaits:
     """Return what threads of ``function`` spend waiting for locks; see :meth:`LockWatch.result`."""
     watch = LockWatch(on_thread=lambda: patch.discovery.start_in_thread())
-    patch = Patch(scope, cache, watch.bind, module)
+    patch = Patch(scope, cache, watch.bind, module, waits_for_calls=False)
     try:
         patch.install(Mode(granularity="sync"))
         patch.discovery.start()

@@ -175,7 +175,8 @@ class TestRunner:
             is_free: They are not controlled.
         """
         around, fixtures = self._around, self._fixtures
-        patch = Patch(self._scope(), around.cache, around.hooks.bind, self._item.module.__name__)
+        module = self._item.module.__name__
+        patch = Patch(self._scope(), around.cache, around.hooks.bind, module, waits_for_calls=not is_free)
         lab = Laboratory(lambda: fixtures.call(self._call), around.outcomes, patch, around.hooks, self._settings())
         with ExitStack() as stack:
             stack.callback(around.cache.save)
