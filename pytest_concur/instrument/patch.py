@@ -8,47 +8,25 @@ instrumented, and nothing else than instrumented, whatever ran before it.
 
 from __future__ import annotations
 
-import _thread
-import dis
-import os
-import queue
 import time
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import repeat
 
+from pytest_concur.instrument.blocking_code import ModuleFacts, library_recipe, may_block
 from pytest_concur.instrument.cache import CodeCache
 from pytest_concur.instrument.discovery import Discovery
 from pytest_concur.instrument.first_call import can_wait, code_until_first_call
 from pytest_concur.instrument.points import Granularity
-from pytest_concur.instrument.rewrite import INTERCEPTED_METHODS, Flavour, Recipe, Site, bind, code_key, is_bound
+from pytest_concur.instrument.rewrite import Flavour, Recipe, Site, bind, code_key, is_bound
 from pytest_concur.instrument.scope import Owner, Scope, functions_in, import_late_library
 from pytest_concur.instrument.written import WrittenNames, names_written, nested
 
 Hooks = Callable[[tuple[object, ...]], object]
 
-_BEFORE_WITH = dis.opmap.get("BEFORE_WITH", -1)
-_QUEUE_NAMES = frozenset({"get", "put", "get_nowait", "put_nowait"})
-_BLOCKING_NAMES = INTERCEPTED_METHODS - _QUEUE_NAMES - {"time"}
-
-_ROLES: Mapping[tuple[str, str], Mapping[str, str]] = {
-    ("threading", "Thread._bootstrap_inner"): {"run": "thread_begins", "_invoke_excepthook": "thread_failed"},
-    ("threading", "Thread.start"): {"wait": "started_already"},
-    ("threading", "Event.is_set"): {"_flag": "looked_at"},
-    ("threading", "Condition.wait"): {"acquire": "signal", "_is_owned": "is_owned"},
-    ("threading", "Condition.notify"): {"_is_owned": "is_owned"},
-    ("threading", "Thread._set_tstate_lock"): {"_set_sentinel": "substitute"},
-    ("concurrent.futures.thread", "ThreadPoolExecutor.shutdown"): {"_threads": "in_order"},
-    ("concurrent.futures._base", "as_completed"): {"set": "ordered_set"},
-    ("concurrent.futures._base", "wait"): {"set": "ordered_set"},
-    ("concurrent.futures._base", "_AcquireFutures.__init__"): {"id": "stable_id"},
-}
-"""Hooks of their own: module and function -> name loaded -> role."""
-
 _COMPREHENSIONS = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
-_THREAD_METHODS = INTERCEPTED_METHODS | {"join", "is_done"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +88,7 @@ class Patch:
         self._stood_in_for: dict[int, _Unit] = {}  # by id of the stand-in
         self._by_module: dict[str, list[_Unit]] = {}
         self._names: dict[str, WrittenNames] = {}
-        self._facts: dict[int, _ModuleFacts] = {}
+        self._facts: dict[int, ModuleFacts] = {}
         self._muted: frozenset[Site] = frozenset()
         self._muted_codes: frozenset[str] = frozenset()
         self._differences: dict[Mode, list[tuple[types.FunctionType, types.CodeType, types.CodeType]]] = {}
@@ -230,7 +208,7 @@ class Patch:
             self._by_module.setdefault(unit.module, []).append(unit)
             self._around.update((id(code), unit) for code in nested(unit.code) if code.co_name in _COMPREHENSIONS)
         for place, unit in mine.items():
-            if unit.module == self._test_module or _may_block(unit, self._facts_of(unit)):
+            if unit.module == self._test_module or self._may_block(unit):
                 self._chosen[place] = unit
                 self._note_known(unit.code)
                 if unit.owner == "library":
@@ -352,22 +330,14 @@ class Patch:
     def _recipe(self, unit: _Unit, mode: Mode) -> Recipe:
         if unit.recipe is not None:
             return unit.recipe
-        intercepted = self._facts_of(unit).intercepted & _all_names(unit.code)
+        intercepted = self._facts_of(unit).intercepted_in(unit.code)
         if unit.owner == "user":
             written = self._written
             if unit.module not in self._touched:
                 written = written | self._names_of(unit.module)
             muted = self._muted if mode.is_focused else frozenset()
             return Recipe(mode.flavour, mode.granularity, written, muted=muted, globals_intercepted=intercepted)
-        is_thread = unit.module == "threading"
-        name = unit.code.co_qualname
-        return Recipe(
-            has_points=False,
-            globals_intercepted=intercepted,
-            methods_intercepted=_THREAD_METHODS if is_thread else INTERCEPTED_METHODS,
-            roles=_ROLES.get((unit.module, name), {}),
-            is_quiet=is_thread and _is_bookkeeping(name),
-        )
+        return library_recipe(unit.module, unit.code, intercepted)
 
     def _is_new(self, code: types.CodeType) -> bool:
         if id(code) in self._known:
@@ -379,7 +349,7 @@ class Patch:
             return False
         unit = self._unit_of(code)
         if unit is not None:
-            return unit.owner == "user" or _may_block(unit, self._facts_of(unit))
+            return unit.owner == "user" or self._may_block(unit)
         return self._scope.is_project_file(code.co_filename) or self._scope.is_library_file(code.co_filename)
 
     def _unit_of(self, code: types.CodeType) -> _Unit | None:
@@ -394,77 +364,16 @@ class Patch:
             found = self._names[module] = names_written(codes)
         return found
 
-    def _facts_of(self, unit: _Unit) -> _ModuleFacts:
+    def _may_block(self, unit: _Unit) -> bool:
+        return may_block(unit.module, unit.code, self._facts_of(unit), is_library=unit.owner == "library")
+
+    def _facts_of(self, unit: _Unit) -> ModuleFacts:
         facts = self._facts.get(id(unit.globals))
         if facts is None:
-            facts = self._facts[id(unit.globals)] = _ModuleFacts.of(unit.globals)
+            facts = self._facts[id(unit.globals)] = ModuleFacts.of(unit.globals)
         return facts
 
     def _note_known(self, code: types.CodeType) -> None:
         if id(code) not in self._known:
             self._known.add(id(code))
             self._keep.append(code)
-
-
-@dataclass(frozen=True, slots=True)
-class _ModuleFacts:
-    """What a module's globals say about blocking; looked up once a scan, since modules are large and many."""
-
-    intercepted: frozenset[str]
-    """Names that stand for a function that must not run as it is under control."""
-
-    knows_queues: bool
-
-    @classmethod
-    def of(cls, module: dict[str, object]) -> _ModuleFacts:
-        names = frozenset(name for name, value in module.items() if _is_intercepted(value))
-        return cls(names, any(value is queue or value is queue.SimpleQueue for value in module.values()))
-
-
-def _may_block(unit: _Unit, facts: _ModuleFacts) -> bool:
-    """Whether the code itself, or code nested in it, touches a blocking primitive or has a hook of its own.
-
-    ``get`` and ``put`` are everyday names; they count where the module knows of queues.
-    """
-    if (unit.module, unit.code.co_qualname) in _ROLES:
-        return True
-    names = _BLOCKING_NAMES | facts.intercepted
-    if unit.module == "threading":
-        names = names | _THREAD_METHODS
-    elif unit.owner == "library" or facts.knows_queues:
-        names = names | _QUEUE_NAMES
-    return any(not names.isdisjoint(code.co_names) or _BEFORE_WITH in code.co_code[::2] for code in nested(unit.code))
-
-
-def _is_bookkeeping(name: str) -> bool:
-    """Functions of ``threading`` that keep account, where a switch would be noise.
-
-    ``Condition._is_owned`` tries a lock that the calling task holds: nobody else can change the answer.
-    """
-    return (name.startswith("Thread.") and name not in {"Thread.join", "Thread._wait_for_tstate_lock"}) or name in {
-        "enumerate", "active_count", "_maintain_shutdown_locks", "_register_atexit", "Condition._is_owned",
-    }  # fmt: skip
-
-
-def _all_names(code: types.CodeType) -> set[str]:
-    return {name for each in nested(code) for name in each.co_names}
-
-
-_INTERCEPTED_FUNCTIONS = {
-    id(function)
-    for function in (
-        time.sleep, time.time, time.time_ns, time.monotonic, time.monotonic_ns, time.perf_counter,
-        time.perf_counter_ns, os.urandom, _thread.start_new_thread, getattr(_thread, "start_joinable_thread", None),
-        getattr(_thread, "_set_sentinel", None),
-    )
-    if function is not None
-}  # fmt: skip
-
-
-def _is_intercepted(value: object) -> bool:
-    """Whether a module's global is one of the functions that must not run as they are under control."""
-    if id(value) in _INTERCEPTED_FUNCTIONS:
-        return True
-    return type(value) is types.BuiltinFunctionType and isinstance(
-        getattr(value, "__self__", None), _thread.LockType | _thread.RLock
-    )

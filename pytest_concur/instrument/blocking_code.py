@@ -1,0 +1,111 @@
+"""Which code may block, by the names it mentions; and how a library's code is rewritten."""
+
+from __future__ import annotations
+
+import _thread
+import dis
+import os
+import queue
+import time
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pytest_concur.instrument.rewrite import INTERCEPTED_METHODS, Recipe
+from pytest_concur.instrument.written import nested
+
+_BEFORE_WITH = dis.opmap.get("BEFORE_WITH", -1)
+_QUEUE_NAMES = frozenset({"get", "put", "get_nowait", "put_nowait"})
+_BLOCKING_NAMES = INTERCEPTED_METHODS - _QUEUE_NAMES - {"time"}
+
+_ROLES: Mapping[tuple[str, str], Mapping[str, str]] = {
+    ("threading", "Thread._bootstrap_inner"): {"run": "thread_begins", "_invoke_excepthook": "thread_failed"},
+    ("threading", "Thread.start"): {"wait": "started_already"},
+    ("threading", "Event.is_set"): {"_flag": "looked_at"},
+    ("threading", "Condition.wait"): {"acquire": "signal", "_is_owned": "is_owned"},
+    ("threading", "Condition.notify"): {"_is_owned": "is_owned"},
+    ("threading", "Thread._set_tstate_lock"): {"_set_sentinel": "substitute"},
+    ("concurrent.futures.thread", "ThreadPoolExecutor.shutdown"): {"_threads": "in_order"},
+    ("concurrent.futures._base", "as_completed"): {"set": "ordered_set"},
+    ("concurrent.futures._base", "wait"): {"set": "ordered_set"},
+    ("concurrent.futures._base", "_AcquireFutures.__init__"): {"id": "stable_id"},
+}
+"""Hooks of their own: module and function -> name loaded -> role."""
+
+_THREAD_METHODS = INTERCEPTED_METHODS | {"join", "is_done"}
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleFacts:
+    """What a module's globals say about blocking; looked up once a scan, since modules are large and many."""
+
+    intercepted: frozenset[str]
+    """Names that stand for a function that must not run as it is under control."""
+
+    knows_queues: bool
+
+    @classmethod
+    def of(cls, module: dict[str, object]) -> ModuleFacts:
+        names = frozenset(name for name, value in module.items() if _is_intercepted(value))
+        return cls(names, any(value is queue or value is queue.SimpleQueue for value in module.values()))
+
+    def intercepted_in(self, code: types.CodeType) -> frozenset[str]:
+        """Return those of the intercepted names that ``code``, or code nested in it, mentions."""
+        return self.intercepted & {name for each in nested(code) for name in each.co_names}
+
+
+def may_block(module: str, code: types.CodeType, facts: ModuleFacts, *, is_library: bool) -> bool:
+    """Whether the code itself, or code nested in it, touches a blocking primitive or has a hook of its own.
+
+    ``get`` and ``put`` are everyday names; they count where the module knows of queues.
+    """
+    if (module, code.co_qualname) in _ROLES:
+        return True
+    names = _BLOCKING_NAMES | facts.intercepted
+    if module == "threading":
+        names = names | _THREAD_METHODS
+    elif is_library or facts.knows_queues:
+        names = names | _QUEUE_NAMES
+    return any(not names.isdisjoint(each.co_names) or _BEFORE_WITH in each.co_code[::2] for each in nested(code))
+
+
+def library_recipe(module: str, code: types.CodeType, intercepted: frozenset[str]) -> Recipe:
+    """Return how a library's function is rewritten: where it blocks, without points."""
+    is_thread = module == "threading"
+    return Recipe(
+        has_points=False,
+        globals_intercepted=intercepted,
+        methods_intercepted=_THREAD_METHODS if is_thread else INTERCEPTED_METHODS,
+        roles=_ROLES.get((module, code.co_qualname), {}),
+        is_quiet=is_thread and _is_bookkeeping(code.co_qualname),
+    )
+
+
+def _is_bookkeeping(name: str) -> bool:
+    """Functions of ``threading`` that keep account, where a switch would be noise.
+
+    ``Condition._is_owned`` tries a lock that the calling task holds: nobody else can change the answer.
+    """
+    return (name.startswith("Thread.") and name not in {"Thread.join", "Thread._wait_for_tstate_lock"}) or name in {
+        "enumerate", "active_count", "_maintain_shutdown_locks", "_register_atexit", "Condition._is_owned",
+    }  # fmt: skip
+
+
+_INTERCEPTED_FUNCTIONS = {
+    id(function)
+    for function in (
+        time.sleep, time.time, time.time_ns, time.monotonic, time.monotonic_ns, time.perf_counter,
+        time.perf_counter_ns, os.urandom, _thread.start_new_thread, getattr(_thread, "start_joinable_thread", None),
+        getattr(_thread, "_set_sentinel", None),
+    )
+    if function is not None
+}  # fmt: skip
+
+
+def _is_intercepted(value: object) -> bool:
+    """Whether a module's global is one of the functions that must not run as they are under control."""
+    if id(value) in _INTERCEPTED_FUNCTIONS:
+        return True
+    return type(value) is types.BuiltinFunctionType and isinstance(
+        getattr(value, "__self__", None), _thread.LockType | _thread.RLock
+    )
