@@ -63,6 +63,9 @@ class Trial:
     passing: BaseException | None = None
     """An exception that is no failure (a skip, an expected failure): it ends the test as it is."""
 
+    has_passed_before: bool = False
+    """The same run, that had to be repeated since it met new code, did not fail."""
+
 
 @dataclass(slots=True)
 class Outcomes:
@@ -145,16 +148,19 @@ class Laboratory:
         discovery = self.patch.discovery
         discovery.start() if discovers else discovery.pause()
         trial: Trial | None = None
+        has_passed = False
         try:
             for _ in range(MOST_REPEATS):
                 if trial is not None and trial.failure is not None:
                     self.cleanse()
+                has_passed |= trial is not None and trial.failure is None
                 on_attempt()
                 sees = mode is not None and mode.flavour == "operate"
                 witness = make_witness() if make_witness is not None else None
                 trial = self._attempt(
                     make_scheduler(), is_recording, sleeps_through, sees_operations=sees, witness=witness
                 )
+                trial.has_passed_before = has_passed
                 if not keeps_error and trial.failure is not None:
                     _let_go(trial.failure.error)
                 gc.collect(0)  # so that the next run does not see what this one left in cycles

@@ -34,6 +34,36 @@ def test_worker_kept_in_a_global_is_no_deadlock(pytester):
     assert "cannot be repeated" in str(test.uncontrolled)
 
 
+def test_worker_whose_code_is_seen_late_is_no_deadlock(pytester):
+    """The same where the first run has to be repeated, because it met code that was not instrumented yet."""
+    (pytester.path / "serving.py").write_text(
+        "def serve(jobs, answers):\n    while True:\n        answers.put(add(jobs.get()))\n\n\n"
+        "def add(number):\n    return number + 1\n"
+    )
+    text = module(
+        """
+        import serving
+
+        jobs, answers = queue.Queue(), queue.Queue()
+        worker = None
+
+        @pytest.mark.concurrency
+        def test_program(concur):
+            global worker
+            if worker is None:
+                worker = threading.Thread(target=serving.serve, args=(jobs, answers), daemon=True)
+                worker.start()
+            jobs.put(1)
+            assert answers.get() == 2
+        """
+    )
+
+    test = run_project(pytester, text).test("test_program")
+
+    assert (test.verdict, test.findings) == ("inconclusive", ())
+    assert "cannot be repeated" in str(test.uncontrolled)
+
+
 def test_thread_of_a_wider_fixture_may_wake_a_task(pytester):
     """Tasks that wait for a thread outside control wait for it in real time; no deadlock is claimed."""
     text = module(
