@@ -3,11 +3,12 @@
     pip install -r tests/benchmarks/requirements.txt
     python tests/benchmarks/peers.py [--seconds 3] [--rounds 3] [--only NAME] [--json FILE]
 
-Every tool present explores every program of ``programs.py``. Rounds are short and go round-robin over the tools, so a
-busy machine slows all of them alike; a tool's rate is the median of its rounds. Each round is a subprocess of this
-interpreter, because tools patch ``threading`` and claim tracing slots; start-up and imports are not counted, only the
-time spent exploring. A peer warms up first. Only ours pins itself to one CPU; ``taskset -c 0 python …`` pins everybody,
-which answers how much of the difference is due to that.
+Every tool present explores every program of ``programs.py``. Rounds are short and go round-robin over the tools; a
+tool's rate is the median of its rounds. A round is a few slices, each timed by the machine's clock of that moment (see
+``clock.py``), and its rate is told for the fastest moment there was. Each round is a subprocess of this interpreter,
+because tools patch ``threading`` and claim tracing slots; start-up and imports are not counted, only the time spent
+exploring. A peer warms up first. Only ours pins itself to one CPU; ``taskset -c 0 python …`` pins everybody, which
+answers how much of the difference is due to that.
 
 Peers run with the settings that are fastest for them, so the ratios are the least we can claim:
 
@@ -20,8 +21,8 @@ A rate is that of runs of the body; ours include the second run of each search's
 worth differs from tool to tool; this says what it costs. A dash is a tool that is not installed or could not run the
 program; the reason is printed below the table.
 
-The floor is what as many thread starts and hand-overs cost by themselves, measured in each round; ``+body`` adds the
-program's own work.
+The floor is what as many thread starts and hand-overs cost by themselves, measured in each process of ours; ``+body``
+adds the program's own work.
 """
 
 import argparse
@@ -35,20 +36,24 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from _thread import allocate_lock, start_new_thread
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from math import inf
 from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
 
+from clock import loop_seconds, loops_of
+from floor import Costs
 from programs import PROGRAMS, Program
 
 WARM_UP_SECONDS = 0.2
 START_UP_SECONDS = 60
 """Most time a subprocess may take on top of the exploring it was asked for."""
+
+SLICE_SECONDS = 0.5
+"""Exploring between two looks at the clock."""
 
 OUR_SEARCHES = 20
 """How often one subprocess of ours searches what ends after few schedules: one search says little."""
@@ -58,9 +63,14 @@ class Measurement(NamedTuple):
     """What one round of exploring came to."""
 
     schedules: int
-    seconds: float
+    loops: float
+    """Time spent exploring, in loops (see ``clock``)."""
+
     switches: int | None = None
     """Hand-overs between tasks in all schedules together; None from tools that do not tell."""
+
+    costs: Costs | None = None
+    """What threads cost in that process; None from tools that do not tell."""
 
 
 class NotMeasured(Exception):
@@ -93,6 +103,33 @@ def test_program(concur, search):
 """
 
 
+CONFTEST = """\
+import json
+from pathlib import Path
+
+import pytest
+from clock import loop_seconds
+from floor import measure_costs
+from programs import PROGRAMS
+
+CLOCK = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call():
+    before = loop_seconds()
+    try:
+        return (yield)
+    finally:
+        CLOCK.append((before + loop_seconds()) / 2)
+
+
+def pytest_sessionfinish():
+    costs = measure_costs(PROGRAMS[{program!r}])
+    Path("clock.json").write_text(json.dumps({{"loop_seconds": CLOCK, "costs": costs}}))
+"""
+
+
 def measure_ours(program: str, strategy: str, seconds: float) -> Measurement:
     """Explore ``program`` with our plugin, in a pytest of its own, for ``seconds``.
 
@@ -100,31 +137,35 @@ def measure_ours(program: str, strategy: str, seconds: float) -> Measurement:
         NotMeasured: The plugin wrote no report, explored nothing, or failed a program that cannot fail.
     """
     is_search = PROGRAMS[program].is_search
-    searches = OUR_SEARCHES if is_search or strategy == "dpor" else 1  # who finishes starts over, as the peer does
+    searches = max(1, round(seconds / SLICE_SECONDS))
+    if is_search or strategy == "dpor":
+        searches = OUR_SEARCHES  # who finishes starts over, as the peer does
     if not is_search:
         seconds /= searches
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "pytest.ini").write_text("[pytest]\n")  # ends pytest's search for a configuration here
-        test_file, report_file = Path(folder) / "test_program.py", Path(folder) / "report.json"
-        test_file.write_text(
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "pytest.ini").write_text("[pytest]\n")  # ends pytest's search for a configuration here
+        (folder / "conftest.py").write_text(CONFTEST.format(program=program))
+        (folder / "test_program.py").write_text(
             TEST_FILE.format(program=program, strategy=strategy, seconds=float(seconds), searches=searches)
         )
-        options = ["-q", "--tb=no", "-p", "no:frontrun", f"--rootdir={folder}", f"--concur-json={report_file}"]
-        output = _run([sys.executable, "-m", "pytest", *options, str(test_file)], searches * seconds, folder=folder)
-        if not report_file.exists():
+        options = ["-q", "--tb=no", "-p", "no:frontrun", f"--rootdir={folder}", "--concur-json=report.json"]
+        output = _run([sys.executable, "-m", "pytest", *options, "test_program.py"], searches * seconds, folder=folder)
+        if not (folder / "report.json").exists():
             raise NotMeasured(f"no report: {_last_lines(output, 5)}")
-        tests = json.loads(report_file.read_text())["tests"]
+        tests = json.loads((folder / "report.json").read_text())["tests"]
+        clock = json.loads((folder / "clock.json").read_text())
     if not is_search and any(test["verdict"] == "failed" for test in tests):
         raise NotMeasured(f"failed: {[finding['summary'] for test in tests for finding in test['findings']]}")
     if is_search and not all(test["verdict"] == "failed" for test in tests):
         raise NotMeasured("a search ended without finding the failure")
     explored = [test["explored"] for test in tests]
     # the first schedule of a search runs twice; that is time well spent, but a schedule that was run all the same
-    schedules, elapsed = sum(one["runs"] for one in explored), sum(one["seconds"] for one in explored)
-    if not (schedules and elapsed):
-        raise NotMeasured(f"nothing explored: {schedules} schedules in {elapsed} s")
-    switches = [one.get("switches") for one in explored]
-    return Measurement(schedules, elapsed, None if None in switches else sum(switches))
+    schedules = sum(one["runs"] for one in explored)
+    loops = sum(one["seconds"] / loop for one, loop in zip(explored, clock["loop_seconds"], strict=True))
+    if not (schedules and loops):
+        raise NotMeasured(f"nothing explored: {schedules} schedules in {loops} loops")
+    return Measurement(schedules, loops, sum(one["switches"] for one in explored), Costs(*clock["costs"]))
 
 
 # --- peers: these run inside the subprocess --------------------------------------------------------------------------
@@ -186,13 +227,18 @@ def measure_interleave(program: Program[Any], strategy: str, seconds: float) -> 
 def _explore_for(seconds: float, explore: Callable[[float, int], int]) -> Measurement:
     """Call ``explore(seconds_left, seed)``, which returns how many schedules it ran, until ``seconds`` are over."""
     explore(WARM_UP_SECONDS, 0)
-    schedules, began = 0, perf_counter()
-    for seed in itertools.count(1):
-        schedules += explore(max(began + seconds - perf_counter(), 0.001), seed)
-        elapsed = perf_counter() - began
-        if elapsed >= seconds:
-            break
-    return Measurement(schedules, elapsed)
+    seeds = itertools.count(1)
+    schedules, loops = 0, 0.0
+
+    def explore_slice() -> None:
+        nonlocal schedules
+        ends = perf_counter() + min(SLICE_SECONDS, seconds)
+        while (left := ends - perf_counter()) > 0:
+            schedules += explore(max(left, 0.001), next(seeds))
+
+    for _ in range(max(1, round(seconds / SLICE_SECONDS))):
+        loops += loops_of(explore_slice)
+    return Measurement(schedules, loops)
 
 
 def measure_peer(program: str, tool: str, seconds: float) -> Measurement:
@@ -251,7 +297,7 @@ TOOLS = {
 }
 
 
-def _run(command: list[str], exploring_seconds: float, folder: str | None = None) -> str:
+def _run(command: list[str], exploring_seconds: float, folder: Path | None = None) -> str:
     """Return what ``command`` printed, whatever its exit status; ``programs`` is importable in it."""
     path = os.pathsep.join(filter(None, [str(Path(__file__).parent), os.environ.get("PYTHONPATH")]))
     timeout = 2 * exploring_seconds + START_UP_SECONDS
@@ -274,108 +320,6 @@ def _last_lines(text: str, count: int) -> str:
     return " | ".join(text.strip().splitlines()[-count:]) or "(printed nothing)"
 
 
-# --- the floor: what threads cost by themselves ----------------------------------------------------------------------
-
-
-class Costs(NamedTuple):
-    """What threads cost here and now, on one CPU, in seconds."""
-
-    thread_start: float
-    hand_over: float
-    plain_run: float
-    """The program, run once by threads that nobody controls: their starts, and its own work."""
-
-
-def measure_costs(program: Program[Any]) -> Costs:
-    with _pinned_to_one_cpu():
-        return Costs(_thread_start_seconds(), _hand_over_seconds(), _plain_run_seconds(program))
-
-
-def _plain_run_seconds(program: Program[Any], batches: int = 9, batch: int = 50) -> float:
-    """One run by plain threads; one after the other if the program can get stuck."""
-    pending: list[Any] = []
-
-    def run_batch() -> None:
-        for _ in range(batch):
-            state = program.setup()
-            for thread in program.threads:
-                done = allocate_lock()
-                done.acquire()
-                start_new_thread(_run_and_release, (thread, state, done))
-                if program.is_search:
-                    done.acquire()
-                    done.release()
-                pending.append(done)
-            while pending:
-                pending.pop().acquire()
-            assert program.check(state), "a plain run went wrong"
-
-    return _median_seconds(run_batch, batches) / batch
-
-
-def _run_and_release(thread: Callable[[Any], None], state: Any, done: Any) -> None:
-    thread(state)
-    done.release()
-
-
-def _thread_start_seconds(batches: int = 9, batch: int = 100) -> float:
-    """One raw thread: start, first run, exit. On one CPU an exiting thread delays the next, so a batch counts it."""
-    done = allocate_lock()
-    done.acquire()
-
-    def start_batch() -> None:
-        for _ in range(batch):
-            start_new_thread(done.release, ())
-            done.acquire()
-
-    return _median_seconds(start_batch, batches) / batch
-
-
-def _hand_over_seconds(batches: int = 9, batch: int = 1000) -> float:
-    """One pass of the baton between two threads that have a lock each: release the other's, acquire one's own."""
-    here, there, ended = allocate_lock(), allocate_lock(), allocate_lock()
-    for lock in (here, there, ended):
-        lock.acquire()
-
-    def other_thread() -> None:
-        for _ in range(batches * batch):
-            there.acquire()
-            here.release()
-        ended.release()
-
-    def pass_there_and_back() -> None:
-        for _ in range(batch):
-            there.release()
-            here.acquire()
-
-    start_new_thread(other_thread, ())
-    seconds = _median_seconds(pass_there_and_back, batches)
-    ended.acquire()
-    return seconds / (2 * batch)
-
-
-def _median_seconds(work: Callable[[], None], times: int) -> float:
-    def timed() -> float:
-        began = perf_counter()
-        work()
-        return perf_counter() - began
-
-    return statistics.median(timed() for _ in range(times))
-
-
-@contextmanager
-def _pinned_to_one_cpu() -> Iterator[None]:
-    if not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    allowed = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(allowed)})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, allowed)
-
-
 # --- the comparison --------------------------------------------------------------------------------------------------
 
 
@@ -388,8 +332,8 @@ class Row:
     reasons: dict[str, str] = field(default_factory=dict)
     """Why a tool has no rounds."""
 
-    costs: list[Costs] = field(default_factory=list)
-    """Of each round."""
+    loop_seconds: float = inf
+    """What a loop took at the fastest moment that was looked at: it turns loops into seconds."""
 
     @property
     def floors(self) -> dict[str, float]:
@@ -400,19 +344,20 @@ class Row:
         seeing = {f"ours-{name}" for name in SEEING}
         ours = {tool: rate for tool, rate in self.rates.items() if tool.startswith("ours-") and tool not in seeing}
         rounds = self.rounds[max(ours, key=lambda tool: ours[tool])] if ours else []
-        switches = [one.switches for one in rounds if one.switches is not None]
-        if not rounds or len(switches) < len(rounds):
+        costs = [one.costs for one in rounds if one.costs is not None]
+        if not costs:
             return {}
-        start, hand_over, plain = (statistics.median(values) for values in zip(*self.costs, strict=True))
-        switching = hand_over * sum(switches) / sum(one.schedules for one in rounds)
+        start, hand_over, plain = (statistics.median(values) for values in zip(*costs, strict=True))
+        switching = hand_over * sum(one.switches or 0 for one in rounds) / sum(one.schedules for one in rounds)
         threads = len(PROGRAMS[self.program].threads)
-        return {"floor": 1 / (threads * start + switching), "+body": 1 / (plain + switching)}
+        loops = {"floor": threads * start + switching, "+body": plain + switching}
+        return {name: 1 / (each * self.loop_seconds) for name, each in loops.items()}
 
     @property
     def rates(self) -> dict[str, float]:
         """Schedules per second, for each tool that ran the program."""
         return {
-            tool: statistics.median(one.schedules / one.seconds for one in rounds)
+            tool: statistics.median(one.schedules / (one.loops * self.loop_seconds) for one in rounds)
             for tool, rounds in self.rounds.items()
         }
 
@@ -487,7 +432,7 @@ def compare(program: str, tools: Mapping[str, Tool], *, seconds: float, rounds: 
                 row.rounds.pop(name, None)
             else:
                 row.rounds.setdefault(name, []).append(measured)
-        row.costs.append(measure_costs(PROGRAMS[program]))
+        row.loop_seconds = min(row.loop_seconds, loop_seconds())
     return row
 
 
@@ -534,7 +479,7 @@ def as_json(rows: Sequence[Row], *, seconds: float) -> dict[str, Any]:
             row.program: {
                 "schedules_per_second": row.rates,
                 "floors": row.floors,
-                "costs": [one._asdict() for one in row.costs],
+                "loop_seconds": row.loop_seconds,
                 "ratios": row.ratios,
                 "rounds": {tool: [one._asdict() for one in rounds] for tool, rounds in row.rounds.items()},
                 "not_measured": row.reasons,
