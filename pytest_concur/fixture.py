@@ -104,7 +104,7 @@ class Concur:
             gate.set()
             ends = [_end_of(handle) for handle in handles]
         else:
-            tasks = [execution.spawn(name, function) for function, name in named]
+            tasks = [execution.spawn(name, function, is_bare=True) for function, name in named]
             execution.join_all(tasks)  # at once: waking the body for each would be two switches more
             ends = [(task.result, task.exception) for task in tasks]
         errors = [error for _, error in ends if error is not None]
@@ -206,7 +206,8 @@ class Concur:
         if execution is None:
             return self._who_measures().load(work)
         _check_body(execution, "load")
-        tasks = [execution.spawn(f"user {n + 1}", function) for n in range(min(users or 2, EXPLORED_USERS))]
+        count = min(users or 2, EXPLORED_USERS)
+        tasks = [execution.spawn(f"user {n + 1}", function, is_bare=True) for n in range(count)]
         execution.join_all(tasks)
         for task in tasks:
             _result(task)
@@ -233,7 +234,7 @@ class Concur:
         if execution is None:
             self._note_more()
             return _start_real_thread(function, name)
-        task = execution.spawn(name, function)
+        task = execution.spawn(name, function, is_bare=True)
         return TaskHandle(task.name, functools.partial(_join, execution, task), functools.partial(_result, task))
 
 

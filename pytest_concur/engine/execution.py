@@ -256,10 +256,23 @@ class Execution(Escapes):
 
     # ---- starting and ending tasks ----
 
-    def spawn(self, name: str, function: Callable[[], Any], *, daemon: bool = False, handle: Any = None) -> Task:
+    def spawn(
+        self,
+        name: str,
+        function: Callable[[], Any],
+        *,
+        daemon: bool = False,
+        handle: Any = None,
+        is_bare: bool = False,
+    ) -> Task:
         """Start a task; it stands before its first step and can run.
 
-        ``handle``: CPython 3.13's handle of a ``threading.Thread``, which is to own the OS thread.
+        Args:
+            name: A name for reports; made unique.
+            function: What it does.
+            daemon: The run does not wait for its end.
+            handle: CPython 3.13's handle of a ``threading.Thread``, which is to own the OS thread.
+            is_bare: Nobody is to know its thread.
         """
         if self.is_over:
             self._tell_over()
@@ -268,7 +281,7 @@ class Execution(Escapes):
         task = Task(len(self.tasks), self._names.unique(name), function, daemon=daemon)
         self._meter.settle()
         self.tasks.append(task)
-        carrier.carry(task, self._run_task, handle)
+        carrier.carry(task, self._run_task, handle, is_bare=is_bare)
         self._add_enabled(task)
         self._rearm()
         if self.witness is not None:
@@ -327,8 +340,8 @@ class Execution(Escapes):
         for task in tasks:
             self.seen_ended(task)
 
-    def _run_task(self, task: Task) -> None:
-        """The whole life of a task's thread, from its first turn on."""
+    def _run_task(self, task: Task) -> bool:
+        """The whole life of a task, from its first turn on; return whether its thread may carry another."""
         try:
             if not self.is_over:
                 self._on_thread()
@@ -346,6 +359,7 @@ class Execution(Escapes):
             self.record.broken, task.has_ended = error, True
             self._call_off()
             self._end_next()
+        return self.record.ending != "gave-up"  # else an exception may be on its way to this thread
 
     def _end_task(self, task: Task) -> None:
         if task.is_external:

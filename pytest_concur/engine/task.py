@@ -72,11 +72,13 @@ class Task:
         self.name = name
         self.function: Callable[[], Any] | None = function
         self.daemon = daemon
-        self.baton = _thread.allocate_lock()
-        self.baton.acquire()  # invariant: held unless the task was just told to go on
-        self.go_on: Callable[[], None] = self.baton.release
-        self.wait_for_turn: Callable[[], bool] = self.baton.acquire
         self.waiters: list[Task] = []
+
+    def is_carried_with(self, baton: _thread.LockType) -> None:
+        """The lock is held unless the task was just told to go on."""
+        self.baton = baton
+        self.go_on: Callable[[], None] = baton.release
+        self.wait_for_turn: Callable[[], bool] = baton.acquire
 
     @property
     def operation(self) -> Operation:

@@ -1,0 +1,167 @@
+"""A thread made as good as new: what one task leaves behind in it, the next one must not find.
+
+What the interpreter keeps for a thread is part of its state (``PyThreadState``, ``Include/cpython/pystate.h``): a
+dictionary with what is in ``threading.local`` objects, the context of context variables, functions that trace and
+profile, hooks for asynchronous generators, how far origins of coroutines are tracked. The system keeps which signals
+are blocked and how large the stack is, both as they were for the thread that started it. What a compiled library keeps
+for a thread nobody can see: where there is one that is not of the standard library, no thread is used again.
+"""
+
+from __future__ import annotations
+
+import _thread
+import gc
+import signal
+import sys
+import threading
+import weakref
+from importlib.machinery import EXTENSION_SUFFIXES
+from typing import Any
+
+MOST_CLEARINGS = 10
+"""Times that finalizers of what a thread kept may keep something new."""
+
+KEEP_NOTHING = frozenset({"coverage", "markupsafe", "psutil", "setproctitle", "yaml", "_yaml"})
+"""Compiled packages, common beside tests, that keep nothing for a thread."""
+
+LATEST = (3, 13)
+"""The newest CPython whose state of a thread was read for this; on others no thread is used again."""
+
+
+_change_mask = getattr(signal, "pthread_sigmask", None)  # as it was before any test
+
+Inherited = tuple[int, set[int]]
+"""What a thread has from the one that started it: the size of its stack, the signals that it blocks."""
+
+
+def inherited() -> Inherited:
+    """Return what a thread would have that the calling one started now."""
+    return _thread.stack_size(), _blocked_signals()
+
+
+class OwnState:
+    """What the calling thread keeps for itself."""
+
+    def __init__(self, started_with: Inherited) -> None:
+        _, self._blocked_signals = started_with
+        self._dictionary = _state_dictionary()
+        self._sentinel = _sentinel_of_locals()
+        self._is_known = self._dictionary is not None and self._forgets_locals()
+
+    def renew(self) -> bool:
+        """Leave nothing of what a task kept, running finalizers as the thread's end would.
+
+        Returns:
+            Whether the thread is as good as new.
+        """
+        if not self._is_known or may_call_libraries():
+            return False
+        if (events := sys.modules.get("_asyncio")) is not None:
+            events._set_running_loop(None)  # it remembers the last one by the number of the state
+        is_empty = self._clear()
+        if sys.gettrace() is not None:
+            sys.settrace(None)
+        if sys.getprofile() is not None:
+            sys.setprofile(None)
+        if sys.get_asyncgen_hooks() != (None, None):
+            sys.set_asyncgen_hooks(None, None)
+        if sys.get_coroutine_origin_tracking_depth():
+            sys.set_coroutine_origin_tracking_depth(0)
+        has_thread = _thread.get_ident() in threading._active  # type: ignore[attr-defined]
+        return is_empty and not has_thread and _blocked_signals() == self._blocked_signals
+
+    def _clear(self) -> bool:
+        """Forget all values; return whether finalizers have kept no new ones."""
+        kept, sentinel = self._dictionary, self._sentinel
+        assert kept is not None, "asked only where the state is known"
+        for _ in range(MOST_CLEARINGS):
+            if sentinel is not None and weakref.getweakrefcount(sentinel):
+                _forget_locals(sentinel)
+            kept.clear()
+            if not kept and (sentinel is None or not weakref.getweakrefcount(sentinel)):
+                return True
+        return False
+
+    def _forgets_locals(self) -> bool:
+        probe = threading.local()
+        probe.value = 1
+        return self._clear() and not hasattr(probe, "value") and self._clear()
+
+
+def _forget_locals(sentinel: object) -> None:
+    """Do what ``threading.local`` objects do when the sentinel of a thread goes.
+
+    Each watches it with a reference whose callback is bound to itself, weakly, and to the thread's key. The callback is
+    not called: values that a finalizer keeps meanwhile would be left with nothing that watches.
+    """
+    for reference in weakref.getweakrefs(sentinel):
+        match getattr(reference.__callback__, "__self__", None):
+            case (weakref.ref() as local, key):
+                held = gc.get_referents(local())
+                for watching in (each for each in held if type(each) is set):
+                    watching.discard(reference)
+                for values in (each for each in held if type(each) is dict):
+                    values.pop(key, None)
+
+
+_modules_seen = 0
+_may_call_libraries = False
+
+
+def may_call_libraries() -> bool:
+    """Whether compiled code is loaded, or may be called, that is not of the standard library."""
+    global _modules_seen, _may_call_libraries
+    if len(sys.modules) != _modules_seen:
+        _modules_seen = len(sys.modules)
+        _may_call_libraries = "ctypes" in sys.modules or any(map(_is_foreign, list(sys.modules.items())))
+    return _may_call_libraries
+
+
+def look_anew() -> None:
+    """Forget which modules were seen: some may have been exchanged."""
+    global _modules_seen
+    _modules_seen = 0
+
+
+def _is_foreign(named: tuple[str, Any]) -> bool:
+    name, module = named
+    package = name.partition(".")[0]
+    if package in sys.stdlib_module_names or package in KEEP_NOTHING:
+        return False
+    origin = getattr(getattr(module, "__spec__", None), "origin", None)
+    return origin == "built-in" or (isinstance(origin, str) and origin.endswith(tuple(EXTENSION_SUFFIXES)))
+
+
+def _blocked_signals() -> set[int]:
+    return _change_mask(signal.SIG_BLOCK, ()) if _change_mask is not None else set()
+
+
+def _state_dictionary() -> dict[Any, Any] | None:
+    """Return the dictionary in the calling thread's state (``PyThreadState_GetDict``)."""
+    if sys.version_info[:2] > LATEST:
+        return None
+    try:
+        # not by ``ctypes``: whether that is loaded says whether the program may call libraries
+        import _ctypes
+
+        class Address(_ctypes._SimpleCData):  # type: ignore[type-arg]
+            _type_ = "P"
+
+        class Function(_ctypes.CFuncPtr):
+            _flags_ = _ctypes.FUNCFLAG_CDECL | _ctypes.FUNCFLAG_PYTHONAPI
+            _restype_ = Address
+
+        interpreter = _ctypes.dlopen(None, 0)  # type: ignore[arg-type]
+        address = Function(_ctypes.dlsym(interpreter, "PyThreadState_GetDict"))()
+        kept = _ctypes.PyObj_FromPtr(address)
+    except (ImportError, AttributeError, OSError, TypeError):
+        return None
+    return kept if type(kept) is dict else None
+
+
+def _sentinel_of_locals() -> object | None:
+    """Return what ``threading.local`` objects watch, on CPython 3.13, to forget their values when the thread ends."""
+    probe = threading.local()
+    probe.value = None
+    watched = (each for each in gc.get_referents(probe) if type(each) is set)
+    return next((reference() for references in watched for reference in references), None)

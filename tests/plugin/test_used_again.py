@@ -1,0 +1,79 @@
+"""Tasks of a later run may have the threads of an earlier one, and find nothing of it."""
+
+from __future__ import annotations
+
+import pytest
+from project import module, run_project
+
+TESTS = module(
+    """
+    import _thread
+    import contextvars
+    import decimal
+
+    LOCAL = threading.local()
+    VARIABLE = contextvars.ContextVar("VARIABLE", default=0)
+    IDENTS = set()
+
+    @pytest.mark.concurrency(schedules=50, outcome="any")
+    def test_locals_begin_empty(concur):
+        def work():
+            assert not hasattr(LOCAL, "seen")
+            LOCAL.seen = True
+
+        concur.run(work, work, work)
+
+    @pytest.mark.concurrency(schedules=50, outcome="any")
+    def test_contexts_begin_empty(concur):
+        def work():
+            assert VARIABLE.get() == 0
+            VARIABLE.set(1)
+            assert decimal.getcontext().prec == 28
+            decimal.getcontext().prec = 5
+
+        handle = concur.start(work)
+        concur.run(work, work)
+        handle.result()
+
+    @pytest.mark.concurrency(schedules=50, outcome="any")
+    def test_locals_end_with_their_run(concur):
+        lock, ended = threading.Lock(), []
+
+        class Kept:
+            def __del__(self):
+                with lock:
+                    ended.append(1)
+
+        def work():
+            with lock:
+                LOCAL.kept = Kept()
+
+        concur.run(work, work)
+
+    @pytest.mark.concurrency(schedules=50, outcome="any")
+    def test_idents(concur):
+        def work():
+            IDENTS.add(threading.get_ident())
+
+        concur.run(work, work)
+
+    def test_threads_of_those_tests():
+        assert len(IDENTS) == 2 or "ctypes" in sys.modules  # used again, or the others say nothing
+        for _ in range(500):
+            if not _thread._count():
+                break
+            time.sleep(0.01)
+        else:
+            pytest.fail("threads outlive their test")
+    """
+)
+
+
+def test_tasks_find_nothing_of_an_earlier_run(pytester: pytest.Pytester) -> None:
+    ran = run_project(pytester, TESTS)
+    assert ran.outcomes == {"passed": 5}, ran.output
+
+
+def test_threads_are_new_where_a_library_may_keep_something_in_them(pytester: pytest.Pytester) -> None:
+    ran = run_project(pytester, "import ctypes\n" + TESTS)
+    assert ran.outcomes == {"passed": 5}, ran.output
