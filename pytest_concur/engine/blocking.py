@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from pytest_concur.engine import carrier
+from pytest_concur.engine import departing
 from pytest_concur.engine.execution import Execution
 from pytest_concur.engine.frames import place_of
 from pytest_concur.engine.task import Task
@@ -131,7 +131,7 @@ class ControlledLock:
         """Whether it is free once threads that have no task any more, and may have held it, are gone."""
         if self._owner is not None or self.is_signal:
             return False
-        carrier.wait_for_going()
+        departing.wait()
         return self.is_worth_a_try()
 
     def holder(self) -> Task | None:

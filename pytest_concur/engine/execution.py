@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
-from pytest_concur.engine import carrier
+from pytest_concur.engine import carrier, departing
 from pytest_concur.engine.clock import VirtualClock
 from pytest_concur.engine.escapes import Escapes
 from pytest_concur.engine.frames import waiting_of
@@ -202,14 +202,14 @@ class Execution(Escapes):
 
     def _find_freed_by_going(self) -> bool:
         """Whether threads that have no task any more, now gone, have freed what a task waits for."""
-        if self._externals or not carrier.any_going():
+        if self._externals or not departing.any_left():
             return False
-        carrier.wait_for_going()
+        departing.wait()
         return self._notice_foreign_release()
 
     def _may_be_woken(self) -> bool:
         """Whether anything outside control might yet wake a task."""
-        return bool(self._externals) or self._has_foreign_threads(self) or carrier.any_going()
+        return bool(self._externals) or self._has_foreign_threads(self) or departing.any_left()
 
     def wake(self, resource: Resource) -> None:
         """``resource`` changed: its waiters, if there are any, may try again."""
@@ -353,7 +353,7 @@ class Execution(Escapes):
         except BaseException as error:
             task.exception = error
         try:
-            carrier.forget_dummy()
+            departing.drop_dummy()
             self._end_task(task)
         except Exception as error:  # ours: with this thread the turn would be gone
             self.record.broken, task.has_ended = error, True

@@ -15,6 +15,8 @@ import signal
 import sys
 import threading
 import weakref
+from collections.abc import Callable
+from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from typing import Any
 
@@ -138,6 +140,13 @@ def _blocked_signals() -> set[int]:
 
 def _state_dictionary() -> dict[Any, Any] | None:
     """Return the dictionary in the calling thread's state (``PyThreadState_GetDict``)."""
+    ask = _asker()
+    kept = ask() if ask is not None else None
+    return kept if type(kept) is dict else None
+
+
+@cache
+def _asker() -> Callable[[], object] | None:
     if sys.version_info[:2] > LATEST:
         return None
     try:
@@ -152,11 +161,10 @@ def _state_dictionary() -> dict[Any, Any] | None:
             _restype_ = Address
 
         interpreter = _ctypes.dlopen(None, 0)  # type: ignore[arg-type]
-        address = Function(_ctypes.dlsym(interpreter, "PyThreadState_GetDict"))()
-        kept = _ctypes.PyObj_FromPtr(address)
+        address_of = Function(_ctypes.dlsym(interpreter, "PyThreadState_GetDict"))
     except (ImportError, AttributeError, OSError, TypeError):
         return None
-    return kept if type(kept) is dict else None
+    return lambda: _ctypes.PyObj_FromPtr(address_of())
 
 
 def _sentinel_of_locals() -> object | None:

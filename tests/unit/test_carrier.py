@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from pytest_concur.engine import carrier, renewal
+from pytest_concur.engine import carrier, departing, renewal
 from pytest_concur.engine.task import Task
 
 LOCAL = threading.local()
@@ -40,7 +40,8 @@ COUNTED = CountedLocal()
 @pytest.fixture(autouse=True)
 def _threads_as_without_libraries(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What other tests have loaded into this process says nothing here."""
-    monkeypatch.setattr(renewal, "may_call_libraries", lambda: False)
+    for module in (renewal, carrier):
+        monkeypatch.setattr(module, "may_call_libraries", lambda: False)
     carrier.dismiss_all()
     yield
     carrier.dismiss_all()
@@ -62,7 +63,7 @@ def carry(body: Callable[[], Any], number: int = 1, *, may_rest: bool = True) ->
     assert task.ident is not None
     task.go_on()
     assert done.wait(10)
-    _wait_until(lambda: task.ident not in carrier._going or task.ident not in sys._current_frames())
+    _wait_until(lambda: task.ident not in departing._noted or task.ident not in sys._current_frames())
     return task.ident
 
 
@@ -106,7 +107,7 @@ def leave_behind() -> None:
     sys.set_coroutine_origin_tracking_depth(3)
     asyncio._set_running_loop(Loop())  # type: ignore[arg-type]
     asyncio._get_running_loop()
-    carrier.forget_dummy()
+    departing.drop_dummy()
     sys.setprofile(lambda *event: None)
     sys.settrace(lambda *event: None)
 
@@ -116,7 +117,7 @@ def test_thread_that_is_used_again_is_as_a_new_one() -> None:
 
     def look_as_a_task() -> None:
         seen.append(look())
-        carrier.forget_dummy()
+        departing.drop_dummy()
 
     _thread.start_new_thread(look_as_a_task, ())
     _wait_until(lambda: len(seen) == 1)
