@@ -122,16 +122,18 @@ def _dismiss(carrier: _Carrier) -> None:
 
 def _serve(carrier: _Carrier) -> None:
     """Carry one task after the other."""
-    own: OwnState | None = None
+    own = OwnState(carrier.started_with)
     while True:
         carrier.baton.acquire()
         if carrier.job is None:
             return
-        # a context of its own, as a new thread would have; and nothing here may keep alive what the task refers to
-        may_rest = Context().run(_run_job, carrier)
-        if own is None:
-            own = OwnState(carrier.started_with)
-        if not (may_rest and own.renew()):
+        # nothing here may keep alive what the task refers to
+        context = Context()  # empty, as that of a new thread; finalizers of what the thread kept see it, too
+        is_new = context.run(_run_job, carrier) and context.run(own.renew)
+        if len(context):
+            del context
+            is_new = is_new and own.renew()
+        if not is_new:
             return
         departing.forget(get_ident())
         carrier.rests = True

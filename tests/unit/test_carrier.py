@@ -263,3 +263,30 @@ def test_compiled_code_of_others_is_noticed(name: str, origin: str, is_foreign: 
     module.__spec__ = ModuleSpec(name, None, origin=origin)
     sys.modules[name] = module
     assert renewal.may_call_libraries() == is_foreign
+
+
+def test_finalizers_see_the_context_of_their_task() -> None:
+    seen: list[int] = []
+
+    class Asker:
+        def __del__(self) -> None:
+            seen.append(VARIABLE.get())
+
+    def work() -> None:
+        VARIABLE.set(7)
+        LOCAL.asker = Asker()
+
+    first = carry(work)
+    assert carry(lambda: None) == first
+    assert seen == [7]
+
+
+def test_what_a_finalizer_of_the_context_keeps_is_forgotten() -> None:
+    seen: list[bool] = []
+
+    def work() -> None:
+        VARIABLE.set(Keeper(1, []))  # type: ignore[arg-type]
+
+    first = carry(work)
+    assert carry(lambda: seen.append(hasattr(LOCAL, "keeper"))) == first
+    assert seen == [False]
