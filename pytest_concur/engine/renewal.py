@@ -9,9 +9,9 @@ for a thread nobody can see: where there is one that is not of the standard libr
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import _thread
 import gc
-import signal
 import sys
 import threading
 import weakref
@@ -30,7 +30,7 @@ LATEST = (3, 13)
 """The newest CPython whose state of a thread was read for this; on others no thread is used again."""
 
 
-_change_mask = getattr(signal, "pthread_sigmask", None)  # as it was before any test
+_change_mask = getattr(_signal, "pthread_sigmask", None)  # that of ``signal`` makes enumerations, which takes as long
 
 Inherited = tuple[int, set[int]]
 """What a thread has from the one that started it: the size of its stack, the signals that it blocks."""
@@ -135,7 +135,7 @@ def _is_foreign(named: tuple[str, Any]) -> bool:
 
 
 def _blocked_signals() -> set[int]:
-    return _change_mask(signal.SIG_BLOCK, ()) if _change_mask is not None else set()
+    return _change_mask(_signal.SIG_BLOCK, ()) if _change_mask is not None else set()
 
 
 def _state_dictionary() -> dict[Any, Any] | None:

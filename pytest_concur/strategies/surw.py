@@ -16,6 +16,7 @@ Pure: no threads, no clock. All chance comes from the generator it is given.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from itertools import accumulate
 from random import Random
 
 from pytest_concur.model.operation import UNKNOWN, Operation
@@ -33,6 +34,7 @@ class Profile:
         self._counts: dict[Hashable, dict[int, int]] = {}
         self._written: set[Hashable] = set()
         self._guards: dict[Hashable, set[Hashable]] = {}  # locks that were held at every touch
+        self._drawable: tuple[list[Hashable], list[float]] | None = None  # with weights; kept until something changes
 
     def learn(
         self,
@@ -41,22 +43,36 @@ class Profile:
         guards: Mapping[Hashable, set[Hashable]],
     ) -> None:
         for family, tasks in counts.items():
-            self._counts.setdefault(family, {}).update(tasks)
-        self._written |= written
+            known = self._counts.setdefault(family, {})
+            if not tasks.items() <= known.items():
+                known.update(tasks)
+                self._drawable = None
+        if not written <= self._written:
+            self._written |= written
+            self._drawable = None
         for family, locks in guards.items():
-            self._guards[family] = self._guards.get(family, locks) & locks
+            before = self._guards.get(family)
+            if before is None or not before <= locks:
+                self._guards[family] = locks if before is None else before & locks
+                self._drawable = None
 
     def draw(self, rng: Random) -> tuple[Hashable, dict[int, int]]:
         """Return a resource that several tasks touch and one writes, with its counts; ``None`` if there is none."""
-        guards, written = self._guards, self._written
-        families = [f for f, tasks in self._counts.items() if len(tasks) > 1 and f in written and not guards.get(f)]
+        if self._drawable is None:
+            self._drawable = self._weigh()
+        families, weights = self._drawable
         if not families:
             return None, {}
-        sums = [sum(self._counts[family].values()) for family in families]
-        total, same = sum(sums), 1 / len(families)
-        weights = [same + each / total for each in sums]
-        chosen = rng.choices(families, weights)[0]
+        chosen = rng.choices(families, cum_weights=weights)[0]
         return chosen, dict(self._counts[chosen])
+
+    def _weigh(self) -> tuple[list[Hashable], list[float]]:
+        """Return what can be drawn, and the weights, each added to those before it."""
+        guards, written = self._guards, self._written
+        families = [f for f, tasks in self._counts.items() if len(tasks) > 1 and f in written and not guards.get(f)]
+        sums = [sum(self._counts[family].values()) for family in families]
+        total, same = sum(sums), 1 / max(len(families), 1)
+        return families, list(accumulate(same + each / total for each in sums))
 
 
 class SURW:
