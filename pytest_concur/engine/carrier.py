@@ -18,7 +18,7 @@ from contextvars import Context
 from typing import Any
 
 from pytest_concur.engine import departing
-from pytest_concur.engine.renewal import Inherited, OwnState, inherited, look_anew, may_call_libraries
+from pytest_concur.engine.renewal import Inherited, OwnState, inherited, may_call_libraries
 from pytest_concur.engine.task import Task
 
 start_thread = _thread.start_new_thread
@@ -43,11 +43,11 @@ class _Carrier:
 
     __slots__ = ("baton", "ident", "job", "number", "rests", "started_with")
 
-    def __init__(self, number: int, started_with: Inherited) -> None:
-        self.number = number
+    def __init__(self, task: Task, body: Body, started_with: Inherited) -> None:
+        self.number = task.id
         self.started_with = started_with
-        self.baton = _new_baton()
-        self.job: tuple[Task, Body] | None = None
+        self.baton = task.baton
+        self.job: tuple[Task, Body] | None = (task, body)
         self.rests = False
         self.ident: int | None = None
 
@@ -57,67 +57,58 @@ MOST_CARRIERS = 64
 """Threads that are kept; tasks with higher numbers get new ones."""
 
 
-def carry_here(task: Task) -> None:
-    """Let the calling thread carry ``task``, which it runs already."""
-    task.is_carried_with(_new_baton())
-    task.ident = get_ident()
-
-
-def carry(task: Task, body: Body, handle: Any = None, *, is_bare: bool = False) -> None:
+def carry(task: Task, body: Body, handle: Any = None, *, may_be_used_again: bool = False) -> None:
     """Let a thread carry ``task``: it waits for its turn and then runs ``body(task)``.
 
     Args:
         task: What is carried.
-        body: Returns whether the thread may be used again.
+        body: Returns whether the thread may carry another task.
         handle: The handle by which CPython 3.13 joins the thread of a ``threading.Thread``.
-        is_bare: Nobody knows the thread but by its task, so that one may do which carried others before.
+        may_be_used_again: The thread may be one that carried a task of an earlier run, and carry one of a later run.
     """
     if handle is not None:
-        task.is_carried_with(_new_baton())
         _start_joinable_thread(lambda: _wait_and_run(task, body), handle=handle, daemon=task.daemon)
         task.ident = handle.ident
-    elif is_bare and not may_call_libraries():
-        _carry_again(task, body)
-        return
+    elif may_be_used_again and task.id < MOST_CARRIERS and not may_call_libraries():
+        if _carry_again(task, body):
+            return
     else:
-        task.is_carried_with(_new_baton())
         task.ident = start_thread(_wait_and_run, (task, body))
     assert task.ident is not None
     departing.forget(task.ident)
 
 
-def _carry_again(task: Task, body: Body) -> None:
-    number, started_with = task.id, inherited()
-    carrier = _carriers.get(number)
-    if carrier is None or not carrier.rests or carrier.started_with != started_with:
-        if carrier is not None:
-            _dismiss(carrier)
-        carrier = _Carrier(number, started_with)
-        carrier.job = task, body
-        carrier.ident = start_thread(_serve, (carrier,))
-        departing.forget(carrier.ident)
-        if number < MOST_CARRIERS:
-            _carriers[number] = carrier
-    else:
+def _carry_again(task: Task, body: Body) -> bool:
+    """Let the thread carry ``task`` that has its number, or a new one; return whether there was one."""
+    carrier, started_with = _carriers.get(task.id), inherited()
+    if carrier is not None and carrier.rests and carrier.started_with == started_with:
+        # whoever is interrupted here leaves a thread that is told to go on and finds nothing to do, or just its task
+        task.ident = carrier.ident
+        task.take_baton(carrier.baton)
         carrier.rests = False
         carrier.job = task, body
-    task.is_carried_with(carrier.baton)
-    task.ident = carrier.ident
+        return True
+    if carrier is not None:
+        _dismiss(carrier)
+    carrier = _carriers[task.id] = _Carrier(task, body, started_with)
+    task.ident = carrier.ident = start_thread(_serve, (carrier,))
+    return False
 
 
 def dismiss_all() -> None:
-    """End the threads that rest; the test for which they were kept is over."""
-    for carrier in list(_carriers.values()):
-        _dismiss(carrier)
-    look_anew()
+    """End the threads that rest: the test for which they were kept is over."""
+    resting = [carrier.ident for carrier in list(_carriers.values()) if _dismiss(carrier)]
+    if resting:
+        departing.wait_for({ident for ident in resting if ident is not None})
 
 
-def _dismiss(carrier: _Carrier) -> None:
-    """End a thread that rests; one that does not will end by itself."""
+def _dismiss(carrier: _Carrier) -> bool:
+    """End a thread if it rests, and return whether it does; one that does not will end by itself."""
     _carriers.pop(carrier.number, None)
-    if carrier.rests:
-        carrier.rests = False
+    was_resting, carrier.rests = carrier.rests, False
+    if was_resting:
         carrier.baton.release()
+    return was_resting
 
 
 def _serve(carrier: _Carrier) -> None:
@@ -126,26 +117,26 @@ def _serve(carrier: _Carrier) -> None:
     while True:
         carrier.baton.acquire()
         if carrier.job is None:
-            return
+            break
         # nothing here may keep alive what the task refers to
         context = Context()  # empty, as that of a new thread; finalizers of what the thread kept see it, too
         is_new = context.run(_run_job, carrier) and context.run(own.renew)
         if len(context):
             del context
             is_new = is_new and own.renew()
-        if not is_new:
-            return
+        if not is_new or carrier.baton.acquire(False):  # told to go on, though its task had ended
+            break
         departing.forget(get_ident())
         carrier.rests = True
         if _carriers.get(carrier.number) is not carrier:  # in this order: who dismisses it looks whether it rests
-            return
+            break
+    carrier.rests = False
 
 
 def _run_job(carrier: _Carrier) -> bool:
     job, carrier.job = carrier.job, None
     assert job is not None, "who has a turn has something to do"
-    task, body = job
-    return _run(task, body)
+    return _run(*job)
 
 
 def _wait_and_run(task: Task, body: Body) -> None:
@@ -155,17 +146,11 @@ def _wait_and_run(task: Task, body: Body) -> None:
 
 def _run(task: Task, body: Body) -> bool:
     # raw threads do not get these from ``threading``; coverage and debuggers rely on them
-    if (trace := threading.gettrace()) is not None:
+    if (trace := threading.gettrace()) is not sys.gettrace():  # a thread that rested may have been given one
         sys.settrace(trace)
-    if (profile := threading.getprofile()) is not None:
+    if (profile := threading.getprofile()) is not sys.getprofile():
         sys.setprofile(profile)
     try:
         return body(task)
     finally:
         departing.note(get_ident())
-
-
-def _new_baton() -> _thread.LockType:
-    baton = _thread.allocate_lock()
-    baton.acquire()
-    return baton

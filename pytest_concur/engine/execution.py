@@ -34,6 +34,7 @@ class Execution(Escapes):
         "_names",
         "_on_thread",
         "_sleeps_through",
+        "_uses_threads_again",
         "numbering",
         "polling_calls",
         "witness",
@@ -51,6 +52,7 @@ class Execution(Escapes):
         is_recording: bool = False,
         on_thread: Callable[[], None] = lambda: None,
         has_foreign_threads: Callable[[Execution], bool] = lambda execution: False,
+        uses_threads_again: bool = False,
         witness: Witness | None = None,
     ) -> None:
         """
@@ -65,6 +67,7 @@ class Execution(Escapes):
             on_thread: Called first in each thread of a task.
             has_foreign_threads: Whether threads that nobody controls might wake a task; asked before a deadlock is
                 declared.
+            uses_threads_again: Tasks that nobody knows by their threads may have those of earlier runs, made as new.
             witness: Is told what happens; only if the scheduler sees operations.
         """
         super().__init__(
@@ -79,6 +82,7 @@ class Execution(Escapes):
         self._sleeps_through = sleeps_through
         self._on_thread = on_thread
         self._has_foreign_threads = has_foreign_threads
+        self._uses_threads_again = uses_threads_again
         self._names = Names()
         self._names.unique(self.tasks[0].name)
         self._chance: Random | None = None
@@ -281,7 +285,7 @@ class Execution(Escapes):
         task = Task(len(self.tasks), self._names.unique(name), function, daemon=daemon)
         self._meter.settle()
         self.tasks.append(task)
-        carrier.carry(task, self._run_task, handle, is_bare=is_bare)
+        carrier.carry(task, self._run_task, handle, may_be_used_again=is_bare and self._uses_threads_again)
         self._add_enabled(task)
         self._rearm()
         if self.witness is not None:
@@ -359,7 +363,7 @@ class Execution(Escapes):
             self.record.broken, task.has_ended = error, True
             self._call_off()
             self._end_next()
-        return self.record.ending != "gave-up"  # else an exception may be on its way to this thread
+        return not self.is_over  # else somebody may have told it to go on, or sent it an exception, too late
 
     def _end_task(self, task: Task) -> None:
         if task.is_external:

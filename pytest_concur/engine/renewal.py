@@ -4,7 +4,8 @@ What the interpreter keeps for a thread is part of its state (``PyThreadState``,
 dictionary with what is in ``threading.local`` objects, the context of context variables, functions that trace and
 profile, hooks for asynchronous generators, how far origins of coroutines are tracked. The system keeps which signals
 are blocked and how large the stack is, both as they were for the thread that started it. What a compiled library keeps
-for a thread nobody can see: where there is one that is not of the standard library, no thread is used again.
+for a thread nobody can see: where there is one that is not of the standard library, no thread is used again. What the
+system counts for a thread cannot be taken back: ``instrument/thread_state.py`` finds code that may see it.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ import threading
 import weakref
 from collections.abc import Callable
 from functools import cache
-from importlib.machinery import EXTENSION_SUFFIXES
+from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec
 from typing import Any
 
 MOST_CLEARINGS = 10
 """Times that finalizers of what a thread kept may keep something new."""
 
-KEEP_NOTHING = frozenset({"coverage", "markupsafe", "psutil", "setproctitle", "yaml", "_yaml"})
+KEEP_NOTHING = frozenset({"coverage", "markupsafe", "yaml", "_yaml"})
 """Compiled packages, common beside tests, that keep nothing for a thread."""
 
 LATEST = (3, 13)
@@ -46,9 +47,14 @@ class OwnState:
 
     def __init__(self, started_with: Inherited) -> None:
         _, self._blocked_signals = started_with
-        self._dictionary = _state_dictionary()
-        self._sentinel = _sentinel_of_locals()
-        self._is_known = self._dictionary is not None and self._forgets_locals()
+        self._dictionary: dict[Any, Any] | None = None
+        self._sentinel: object | None = None
+        try:
+            self._dictionary = _dictionary_of_state()
+            self._sentinel = _sentinel_of_locals()
+            self._is_known = self._forgets_locals()
+        except Exception:  # of an audit hook, say: what is in its way is none of the task's business
+            self._is_known = False
 
     def renew(self) -> bool:
         """Leave nothing of what a task kept, running finalizers as the thread's end would.
@@ -58,8 +64,6 @@ class OwnState:
         """
         if not self._is_known or may_call_libraries():
             return False
-        if (events := sys.modules.get("_asyncio")) is not None:
-            events._set_running_loop(None)  # it remembers the last one by the number of the state
         is_empty = self._clear()
         if sys.gettrace() is not None:
             sys.settrace(None)
@@ -75,8 +79,11 @@ class OwnState:
     def _clear(self) -> bool:
         """Forget all values; return whether finalizers have kept no new ones."""
         kept, sentinel = self._dictionary, self._sentinel
-        assert kept is not None, "asked only where the state is known"
+        if kept is None:
+            return False
         for _ in range(MOST_CLEARINGS):
+            if (events := sys.modules.get("_asyncio")) is not None:
+                events._set_running_loop(None)  # it remembers the last one by the number of the state
             if sentinel is not None and weakref.getweakrefcount(sentinel):
                 _forget_locals(sentinel)
             kept.clear()
@@ -94,20 +101,31 @@ def _forget_locals(sentinel: object) -> None:
     """Do what ``threading.local`` objects do when the sentinel of a thread goes.
 
     Each watches it with a reference whose callback is bound to itself, weakly, and to the thread's key. The callback is
-    not called: values that a finalizer keeps meanwhile would be left with nothing that watches.
+    not called: values that a finalizer keeps meanwhile would be left with nothing that watches. All values are taken
+    before the first finalizer runs, which finds none of them.
     """
+    taken = []
     for reference in weakref.getweakrefs(sentinel):
         match getattr(reference.__callback__, "__self__", None):
             case (weakref.ref() as local, key):
                 held = gc.get_referents(local())
                 for watching in (each for each in held if type(each) is set):
                     watching.discard(reference)
-                for values in (each for each in held if type(each) is dict):
-                    values.pop(key, None)
+                taken += [each.pop(key, None) for each in held if type(each) is dict]
+    taken.reverse()
+    while taken:
+        taken.pop()
 
 
 _modules_seen = 0
 _may_call_libraries = False
+
+
+def prepare() -> None:
+    """Look what there is, before code of a test can be in the way; it may have changed since the last test."""
+    global _modules_seen
+    _modules_seen = 0
+    _dictionary_getter()
 
 
 def may_call_libraries() -> bool:
@@ -119,34 +137,32 @@ def may_call_libraries() -> bool:
     return _may_call_libraries
 
 
-def look_anew() -> None:
-    """Forget which modules were seen: some may have been exchanged."""
-    global _modules_seen
-    _modules_seen = 0
-
-
 def _is_foreign(named: tuple[str, Any]) -> bool:
     name, module = named
     package = name.partition(".")[0]
     if package in sys.stdlib_module_names or package in KEEP_NOTHING:
         return False
-    origin = getattr(getattr(module, "__spec__", None), "origin", None)
-    return origin == "built-in" or (isinstance(origin, str) and origin.endswith(tuple(EXTENSION_SUFFIXES)))
+    try:  # not by its own ways: a stand-in for a module may run anything
+        spec = object.__getattribute__(module, "__dict__").get("__spec__")
+    except AttributeError:
+        return False
+    origin = spec.origin if type(spec) is ModuleSpec else None
+    return origin == "built-in" or (origin is not None and origin.endswith(tuple(EXTENSION_SUFFIXES)))
 
 
 def _blocked_signals() -> set[int]:
     return _change_mask(_signal.SIG_BLOCK, ()) if _change_mask is not None else set()
 
 
-def _state_dictionary() -> dict[Any, Any] | None:
+def _dictionary_of_state() -> dict[Any, Any] | None:
     """Return the dictionary in the calling thread's state (``PyThreadState_GetDict``)."""
-    ask = _asker()
-    kept = ask() if ask is not None else None
+    get = _dictionary_getter()
+    kept = get() if get is not None else None
     return kept if type(kept) is dict else None
 
 
 @cache
-def _asker() -> Callable[[], object] | None:
+def _dictionary_getter() -> Callable[[], object] | None:
     if sys.version_info[:2] > LATEST:
         return None
     try:
@@ -162,7 +178,7 @@ def _asker() -> Callable[[], object] | None:
 
         interpreter = _ctypes.dlopen(None, 0)  # type: ignore[arg-type]
         address_of = Function(_ctypes.dlsym(interpreter, "PyThreadState_GetDict"))
-    except (ImportError, AttributeError, OSError, TypeError):
+    except Exception:  # a build without it, or somebody objects to it
         return None
     return lambda: _ctypes.PyObj_FromPtr(address_of())
 

@@ -73,9 +73,12 @@ class Task:
         self.function: Callable[[], Any] | None = function
         self.daemon = daemon
         self.waiters: list[Task] = []
+        baton = _thread.allocate_lock()
+        baton.acquire()
+        self.take_baton(baton)
 
-    def is_carried_with(self, baton: _thread.LockType) -> None:
-        """The lock is held unless the task was just told to go on."""
+    def take_baton(self, baton: _thread.LockType) -> None:
+        """Use this lock, which is held unless the task was just told to go on."""
         self.baton = baton
         self.go_on: Callable[[], None] = baton.release
         self.wait_for_turn: Callable[[], bool] = baton.acquire

@@ -116,7 +116,7 @@ class Turns:
 
         self._set_pace()
         main = Task(0, "main", lambda: None)
-        carrier.carry_here(main)
+        main.ident = carrier.get_ident()
         self.tasks.append(main)
         self._enabled.append(0)
         self.current = main

@@ -130,8 +130,10 @@ class Watchdog:
             self._interrupt_main(execution)
 
     def _end_computation(self, execution: Execution, ident: int, frame: Any, now: float) -> None:
-        import ctypes
+        import ctypes  # lets the GIL go: what was seen may have changed
 
+        if self._hooks.active is not execution or execution.current_ident != ident:
+            return
         what = f"no scheduling point for {self._limit_s:g} s: endless loop or long computation"
         execution.give_up(what, str(place_of(frame)))
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(TaskAborted))

@@ -241,6 +241,7 @@ class Laboratory:
             is_recording=is_recording,
             on_thread=self.patch.discovery.start_in_thread,
             has_foreign_threads=settings.foreign_threads,
+            uses_threads_again=not self.patch.looks_at_threads,
             witness=witness,
         )
         self._outcomes.clear()

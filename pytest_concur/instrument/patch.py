@@ -22,6 +22,7 @@ from pytest_concur.instrument.first_call import can_wait, code_until_first_call
 from pytest_concur.instrument.points import Granularity
 from pytest_concur.instrument.rewrite import Flavour, Recipe, Site, bind, code_key, is_bound
 from pytest_concur.instrument.scope import Owner, Scope, functions_in, import_late_library
+from pytest_concur.instrument.thread_state import looks_at_threads
 from pytest_concur.instrument.written import WrittenNames, names_written, nested
 
 Hooks = Callable[[tuple[object, ...]], object]
@@ -100,6 +101,9 @@ class Patch:
         self.has_late_names = False
         """Code of a module was seen to run whose written names came too late to be taken into account elsewhere."""
 
+        self.looks_at_threads = False
+        """Code of the user's may see or change what the system keeps for a thread."""
+
         self.seconds = 0.0
         """Wall time spent so far on finding and rewriting code."""
 
@@ -172,7 +176,8 @@ class Patch:
             self._note_known(code)
             self._started.add(id(code))
         self._started.update(id(unit.code) for unit in fresh)
-        self._chosen.update((id(unit.code), unit) for unit in fresh)
+        for unit in fresh:
+            self._choose(unit)
         if not freeze_names:
             self._touch({unit.module for unit in fresh})
         elif any(unit.owner == "user" and unit.module not in self._touched for unit in fresh):
@@ -207,12 +212,17 @@ class Patch:
         for unit in mine.values():
             self._by_module.setdefault(unit.module, []).append(unit)
             self._around.update((id(code), unit) for code in nested(unit.code) if code.co_name in _COMPREHENSIONS)
-        for place, unit in mine.items():
+        for unit in mine.values():
             if unit.module == self._test_module or self._may_block(unit):
-                self._chosen[place] = unit
+                self._choose(unit)
                 self._note_known(unit.code)
                 if unit.owner == "library":
                     self._swap_when_called(unit)
+
+    def _choose(self, unit: _Unit) -> None:
+        self._chosen[id(unit.code)] = unit
+        if unit.owner == "user" and not self.looks_at_threads:
+            self.looks_at_threads = looks_at_threads(unit.code, unit.globals)
 
     def _touch(self, modules: set[str]) -> None:
         """Take the names written in these modules into account; what that changes is no longer ready."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from pytest_concur.engine import carrier
+from pytest_concur.engine import carrier, renewal
 from pytest_concur.engine.execution import Execution
 from pytest_concur.engine.hooks import Hooks
 from pytest_concur.engine.watchdog import BUSY_LIMIT_S, Watchdog
@@ -184,6 +184,7 @@ class TestRunner:
             stack.callback(patch.remove)
             stack.callback(patch.discovery.stop)
             stack.callback(carrier.dismiss_all)
+            renewal.prepare()
             if not is_free:
                 stack.enter_context(Watchdog(around.hooks, limit_s=self._limit()))
                 stack.enter_context(one_processor(around.worker))

@@ -69,6 +69,46 @@ TESTS = module(
 )
 
 
+COUNTED = module(
+    """
+    import os
+    import time as clock
+    from time import thread_time as spent
+
+    def test_dummy():
+        pass
+
+    @pytest.mark.concurrency(schedules=300, outcome="any", scope=["test_program"])
+    def test_time(concur):
+        def work():
+            assert spent() < 0.05
+            sum(range(2000))
+
+        concur.run(work, work)
+
+    @pytest.mark.concurrency(schedules=5, outcome="any")
+    @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system keeps no such thing for a thread")
+    def test_place(concur):
+        def work():
+            assert os.getpriority(os.PRIO_PROCESS, 0) == 0
+            os.setpriority(os.PRIO_PROCESS, 0, 1)
+
+        concur.run(work, work)
+
+    @pytest.mark.concurrency(schedules=5, outcome="any")
+    def test_all_threads(concur):
+        before = len(sys._current_frames())
+        concur.run(lambda: None, lambda: None)
+        for _ in range(100):
+            if len(sys._current_frames()) <= before:
+                break
+            threading.Lock().acquire(timeout=0.01)
+        else:
+            pytest.fail("threads are left")
+    """
+)
+
+
 def test_tasks_find_nothing_of_an_earlier_run(pytester: pytest.Pytester) -> None:
     ran = run_project(pytester, TESTS)
     assert ran.outcomes == {"passed": 5}, ran.output
@@ -77,3 +117,8 @@ def test_tasks_find_nothing_of_an_earlier_run(pytester: pytest.Pytester) -> None
 def test_threads_are_new_where_a_library_may_keep_something_in_them(pytester: pytest.Pytester) -> None:
     ran = run_project(pytester, "import ctypes\n" + TESTS)
     assert ran.outcomes == {"passed": 5}, ran.output
+
+
+def test_threads_are_new_where_the_test_looks_at_what_cannot_be_taken_back(pytester: pytest.Pytester) -> None:
+    ran = run_project(pytester, COUNTED)
+    assert ran.outcomes == {"passed": 4}, ran.output

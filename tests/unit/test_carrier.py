@@ -59,7 +59,7 @@ def carry(body: Callable[[], Any], number: int = 1, *, may_rest: bool = True) ->
             done.set()
         return may_rest
 
-    carrier.carry(task, run, is_bare=True)
+    carrier.carry(task, run, may_be_used_again=True)
     assert task.ident is not None
     task.go_on()
     assert done.wait(10)
@@ -240,9 +240,9 @@ def _modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         known = {name: module for name, module in sys.modules.items() if not renewal._is_foreign((name, module))}
         known.pop("ctypes", None)
         patched.setattr(sys, "modules", known)
-        renewal.look_anew()
+        renewal.prepare()
         yield
-    renewal.look_anew()
+    renewal.prepare()
 
 
 @pytest.mark.parametrize(
@@ -290,3 +290,63 @@ def test_what_a_finalizer_of_the_context_keeps_is_forgotten() -> None:
     first = carry(work)
     assert carry(lambda: seen.append(hasattr(LOCAL, "keeper"))) == first
     assert seen == [False]
+
+
+def test_finalizers_find_no_other_values() -> None:
+    other = threading.local()
+    seen: list[bool] = []
+
+    class Asker:
+        def __del__(self) -> None:
+            seen.append(hasattr(LOCAL, "value") or hasattr(other, "value"))
+
+    def work() -> None:
+        LOCAL.value, LOCAL.asker = 1, Asker()
+        other.value, other.asker = 1, Asker()
+
+    first = carry(work)
+    assert carry(lambda: None) == first
+    assert seen == [False, False]
+
+
+def test_thread_that_is_told_to_go_on_too_late_is_not_used_again() -> None:
+    ended = threading.Event()
+    task = Task(1, "task", lambda: None)
+
+    def run(task: Task) -> bool:
+        task.go_on()
+        ended.set()
+        return True
+
+    carrier.carry(task, run, may_be_used_again=True)
+    task.go_on()
+    assert ended.wait(10)
+    ident = task.ident
+    assert ident is not None
+    _wait_until(lambda: ident not in sys._current_frames())
+    assert carry(lambda: None)  # by another one
+
+
+def test_thread_whose_state_cannot_be_read_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise RuntimeError("audited")
+
+    monkeypatch.setattr(renewal, "_dictionary_of_state", refuse)
+    ran: list[int] = []
+    ident = carry(lambda: ran.append(1))
+    _wait_until(lambda: ident not in sys._current_frames())
+    assert ran == [1]
+
+
+@pytest.mark.usefixtures("_modules")
+def test_stand_ins_for_modules_are_not_asked() -> None:
+    class Lazy:
+        def __getattribute__(self, name: str) -> object:
+            raise RuntimeError("not configured")
+
+    class Slotted:
+        __slots__ = ()
+
+    sys.modules["lazy"] = Lazy()  # type: ignore[assignment]
+    sys.modules["slotted"] = Slotted()  # type: ignore[assignment]
+    assert not renewal.may_call_libraries()
