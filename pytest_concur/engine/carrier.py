@@ -5,7 +5,7 @@ The seam for another carrier: start something that runs a task at its first turn
 ``_thread`` primitives are used as they were when this module was imported.
 
 A task that nobody knows by its thread may have one that carried others before, in earlier runs: starting and ending
-threads would be half the time of a small run.
+threads would be nearly half the time of a small run.
 """
 
 from __future__ import annotations
