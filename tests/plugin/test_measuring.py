@@ -416,33 +416,84 @@ def test_the_handler_under_load_is_explored(pytester):
 # ---- baselines ----
 
 
+STEADY = """\
+from pytest_concur.measure import machine, rounds
+
+passed = [0.0]
+
+
+def spend(seconds):
+    passed[0] += seconds
+
+
+def calibrate():
+    return 0.001
+
+
+def probe(threads):
+    return float(threads)
+
+
+rounds.perf_counter = lambda: passed[0]
+rounds.process_time = lambda: 0.0
+machine.calibrate = calibrate
+machine.probe_parallelism = probe
+"""
+"""Text of a project module that takes the place of the machine: time passes only where a workload spends it."""
+
+SPENT = """
+    import steady
+
+    EXTRA = float(os.environ.get("EXTRA", "0"))
+
+
+    def one_by_one():
+        for _ in range(8):
+            steady.spend(0.010)
+
+
+    def at_once():
+        steady.spend(0.010 * (1 + EXTRA))
+
+
+    @pytest.mark.concurrency
+    def test_fetch(concur):
+        concur.compare(sequential=one_by_one, concurrent=at_once, name="fetch", operations=8)
+"""
+
+
 def test_baselines_from_writing_to_regression(pytester, monkeypatch):
     """Written on request, by fresh processes; the same code is within, slowed code fails."""
-    wrote = run(pytester, FETCH, "--concur-update-baselines", "--concur-baseline-sessions=3")
+    (pytester.path / "steady.py").write_text(STEADY, encoding="utf-8")
+    assert_written_within_and_regressed(pytester, monkeypatch, SPENT)
+
+
+@pytest.mark.exhaustive
+def test_baselines_on_this_machine(pytester, monkeypatch):
+    """The same with real threads and the real clock; refused where other work comes and goes beside it."""
+    assert_written_within_and_regressed(pytester, monkeypatch, FETCH)
+
+
+def assert_written_within_and_regressed(pytester, monkeypatch, text):
+    wrote = run(pytester, text, "--concur-update-baselines", "--concur-baseline-sessions=3")
     assert wrote.outcomes == {"passed": 1}, wrote.output
-    assert "3 sessions of" in wrote.output
+    assert "3 sessions of" in wrote.output, wrote.output
     stored = json.loads((pytester.path / BASELINE).read_text())
     ((key, environment),) = stored["tests"]["test_fetch"]["fetch"]["environments"].items()
     assert len(environment["sessions"]) == 3
     assert key.count("/") == 3
 
-    same = again_until(pytester, "passed")
+    same = again(pytester)
     assert measurement(same)["baseline"]["status"] in ("within", "improved"), same.output
     assert same.verdict == "passed"
 
     monkeypatch.setenv("EXTRA", "3")
-    slower = again_until(pytester, "failed")
+    slower = again(pytester)
     assert slower.verdict == "failed", slower.output
     assert "throughput-regression" in slower.kinds
     assert measurement(slower)["baseline"]["status"] == "regressed"
     assert "the whole distribution shifted" in slower.output
     assert "3 of 3 measurements" in slower.output
-
-
-def again_until(pytester, verdict):
-    """Run again, a second time if the first says something else: tests beside this one load the cores by fits."""
-    first = again(pytester)
-    return first if first.verdict == verdict else again(pytester)
 
 
 def test_incomparable(pytester):
