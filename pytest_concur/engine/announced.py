@@ -10,8 +10,9 @@ import sys
 import types
 from typing import Any
 
-from pytest_concur.engine.blocking import ControlledLock, ControlledQueue, name_of
+from pytest_concur.engine.blocking import ControlledLock, ControlledQueue
 from pytest_concur.engine.frames import is_ours, user_frame
+from pytest_concur.engine.holder import name_of
 from pytest_concur.engine.seeing import SeeingExecution
 from pytest_concur.model.operation import Operation
 from pytest_concur.model.witness import Stack
@@ -89,7 +90,8 @@ class AnnouncedLock(ControlledLock):
         if self.is_signal:
             self._witness.got(me, self._number)
         else:
-            self._name = self._name or name_of(self._real) or f"lock #{self._number}"
+            if not self._name:
+                self._name = (self._witness.names_locks and name_of(self._real)) or f"lock #{self._number}"
             self._witness.acquired(me, self._number, self._name, stack_from(sys._getframe(1)), may_block=may_block)
 
     def _tell_released(self) -> None:

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import _queue
 import _thread
-import gc
 import sys
 import threading
-from collections.abc import Callable
 from typing import Any
 
 from pytest_concur.engine import departing
 from pytest_concur.engine.execution import Execution
 from pytest_concur.engine.frames import place_of
+from pytest_concur.engine.holder import name_of
 from pytest_concur.engine.task import Task
 from pytest_concur.model.operation import UNKNOWN
 from pytest_concur.model.waiting import Place
@@ -318,40 +317,6 @@ class ControlledHandle:
 
     def reset(self) -> None:
         pass
-
-
-def name_of(real: object) -> str:
-    """Return the name under which somebody holds this object: ``Account.lock``, ``bank.LOCK``; empty if unknown."""
-    for owner in gc.get_referrers(real):
-        if isinstance(owner, dict):
-            if isinstance(owner.get("__name__"), str) and "__builtins__" in owner:
-                found = _key_of(owner, real)
-                if found:
-                    return f"{owner['__name__']}.{found}"
-            for holder in gc.get_referrers(owner):
-                if getattr(holder, "__dict__", None) is owner and (found := _key_of(owner, real)):
-                    return f"{_type_name(holder)}.{found}"
-        elif not isinstance(owner, list | tuple | Callable):
-            found = _key_of(getattr(owner, "__dict__", {}), real) or _slot_of(owner, real)
-            if found and not type(owner).__module__.startswith(__package__):
-                return f"{_type_name(owner)}.{found}"
-    return ""
-
-
-def _type_name(owner: object) -> str:
-    return owner.__qualname__ if isinstance(owner, type) else type(owner).__qualname__
-
-
-def _key_of(mapping: Any, real: object) -> str | None:
-    return next((str(key) for key, value in list(mapping.items()) if value is real), None)
-
-
-def _slot_of(owner: object, real: object) -> str | None:
-    for kind in type(owner).__mro__:
-        for slot in getattr(kind, "__slots__", ()):
-            if getattr(owner, slot, None) is real:
-                return str(slot)
-    return None
 
 
 def _caller() -> Any:

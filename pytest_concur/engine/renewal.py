@@ -15,6 +15,7 @@ import _thread
 import gc
 import sys
 import threading
+import types
 import weakref
 from collections.abc import Callable
 from functools import cache
@@ -119,6 +120,8 @@ def _forget_locals(sentinel: object) -> None:
 
 _modules_seen = 0
 _may_call_libraries = False
+_harmless: dict[str, weakref.ref[types.ModuleType]] = {}
+"""Modules that were looked at before, by name: most are there in every test."""
 
 
 def prepare() -> None:
@@ -139,6 +142,16 @@ def may_call_libraries() -> bool:
 
 def _is_foreign(named: tuple[str, Any]) -> bool:
     name, module = named
+    known = _harmless.get(name)
+    if known is not None and known() is module:
+        return False
+    is_foreign = _is_compiled_elsewhere(name, module)
+    if not is_foreign and type(module) is types.ModuleType:
+        _harmless[name] = weakref.ref(module)
+    return is_foreign
+
+
+def _is_compiled_elsewhere(name: str, module: Any) -> bool:
     package = name.partition(".")[0]
     if package in sys.stdlib_module_names or package in KEEP_NOTHING:
         return False

@@ -21,7 +21,7 @@ from pytest_concur.instrument.discovery import Discovery
 from pytest_concur.instrument.first_call import can_wait, code_until_first_call
 from pytest_concur.instrument.points import Granularity
 from pytest_concur.instrument.rewrite import Flavour, Recipe, Site, bind, code_key, is_bound
-from pytest_concur.instrument.scope import Owner, Scope, functions_in, import_late_library
+from pytest_concur.instrument.scope import OUR_FOLDER, Owner, Scope, functions_in, import_late_library
 from pytest_concur.instrument.thread_state import looks_at_threads
 from pytest_concur.instrument.written import WrittenNames, names_written, nested
 
@@ -350,6 +350,8 @@ class Patch:
         return library_recipe(unit.module, unit.code, intercepted)
 
     def _is_new(self, code: types.CodeType) -> bool:
+        if code.co_filename.startswith(OUR_FOLDER):
+            return False  # most of what starts
         if id(code) in self._known:
             self._started.add(id(code))
             return False

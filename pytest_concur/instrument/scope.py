@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-import gc
+import os
 import site
 import sys
 import sysconfig
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from pytest_concur.instrument.collector import all_objects
+
 Owner = Literal["user", "library"]
 
-LIBRARY = (
+LIBRARY = frozenset({
     "threading", "queue", "concurrent.futures", "logging", "contextlib", "functools", "multiprocessing.pool",
     "multiprocessing.dummy", "multiprocessing.popen_fork", "multiprocessing.synchronize", "asyncio.threads",
     "asyncio.runners", "asyncio.base_events", "asyncio.locks", "sched", "socketserver", "random", "secrets", "uuid",
-)  # fmt: skip
+})  # fmt: skip
 """Standard modules whose blocking and whose chance are intercepted. Their own accesses are trusted: no points."""
 
 _STDLIB = sysconfig.get_paths()["stdlib"] + "/"
-_LIBRARY_PATHS = tuple(name.replace(".", "/") for name in LIBRARY)
-_OURS = ("pytest_concur", "_pytest", "pytest", "pluggy", "xdist", "execnet", "pytest_timeout", "coverage", "hypothesis")
+_LIBRARY_PATHS = tuple(sorted(name.replace(".", "/") for name in LIBRARY))
+_OURS = frozenset("pytest_concur _pytest pytest pluggy xdist execnet pytest_timeout coverage hypothesis".split())
+OUR_FOLDER = str(Path(__file__).parents[1]) + os.sep
+"""Where code lies that no test is about."""
 
 
 class Scope:
@@ -36,9 +41,9 @@ class Scope:
             test_module: The test's own module: it is the user's, and so is what it imports, unless that is installed.
         """
         self._roots = tuple(str(root) + "/" for root in roots)
-        self._installed = tuple(_installed_folders())
+        self._installed = _installed_folders()
         self._test_module = test_module.__name__
-        self._prefixes = (*prefixes, *sorted(self._imported_by(test_module)))
+        self._prefixes = self._imported_by(test_module).union(prefixes)
         self._by_module: dict[str, Owner | None] = {}
         self._by_file: dict[str, bool] = {}
 
@@ -97,9 +102,13 @@ class Scope:
         return next(folder.glob("*.dist-info"), None) is None  # else an installer was at work there (PEP 376)
 
 
-def has_prefix(module: str, prefixes: Iterable[str]) -> bool:
+def has_prefix(module: str, prefixes: Collection[str]) -> bool:
     """Whether ``module`` is one of ``prefixes`` or lies inside one."""
-    return any(module == prefix or module.startswith(prefix + ".") for prefix in prefixes)
+    while module not in prefixes:
+        module, dot, _ = module.rpartition(".")
+        if not dot:
+            return False
+    return True
 
 
 def import_late_library() -> None:
@@ -111,19 +120,16 @@ def import_late_library() -> None:
 def functions_in(scope: Scope) -> Iterator[tuple[types.FunctionType, Owner]]:
     """Yield every function object of the process that belongs to someone, closures and methods included."""
     function_type = types.FunctionType
-    is_frozen = gc.get_freeze_count() > 0
-    gc.unfreeze()  # what is frozen is not listed
-    things = gc.get_objects()
-    if is_frozen:
-        gc.freeze()
-    for thing in things:
-        if type(thing) is function_type:
-            module = thing.__globals__.get("__name__")
-            if isinstance(module, str) and (owner := scope.owner(module, thing.__code__.co_filename)):
-                yield thing, owner
+    functions = [thing for thing in all_objects() if type(thing) is function_type]  # of thousands of things
+    for function in functions:
+        module = function.__globals__.get("__name__")
+        if isinstance(module, str) and (owner := scope.owner(module, function.__code__.co_filename)):
+            yield function, owner
 
 
-def _installed_folders() -> Iterator[str]:
-    for folder in {*site.getsitepackages(), site.getusersitepackages(), *sysconfig.get_paths().values()}:
-        if folder and folder not in {sys.prefix, sys.base_prefix}:
-            yield folder.rstrip("/") + "/"
+@cache
+def _installed_folders() -> tuple[str, ...]:
+    folders = {*site.getsitepackages(), site.getusersitepackages(), *sysconfig.get_paths().values()}
+    return tuple(
+        f"{folder.rstrip('/')}/" for folder in folders if folder and folder not in {sys.prefix, sys.base_prefix}
+    )

@@ -14,8 +14,9 @@ from threading import Condition
 from time import perf_counter
 from typing import Any
 
-from pytest_concur.engine.blocking import LOCK, RLOCK, name_of
+from pytest_concur.engine.blocking import LOCK, RLOCK
 from pytest_concur.engine.frames import place_of
+from pytest_concur.engine.holder import name_of
 from pytest_concur.model.measurement import Contention
 
 _LOCK_METHOD: Any = type(len)

@@ -15,6 +15,11 @@ Stack = tuple[tuple[CodeType, int], ...]
 class Witness(Protocol):
     """Tasks are named by their numbers, locks and queues by the resource of their operations."""
 
+    @property
+    def names_locks(self) -> bool:
+        """Whether it is told under which name somebody holds a lock: to find that out takes a look at all objects."""
+        ...
+
     def accessed(self, task: int, operation: Operation, stack: Stack) -> None:
         """A task is just doing this."""
         ...

@@ -1,8 +1,7 @@
-"""How the process is set while runs go on: one processor, no collections by chance, no exception lost."""
+"""How the process is set while runs go on: one processor, no exception lost."""
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -61,19 +60,3 @@ def note_unraisable(notes: list[str]) -> Iterator[None]:
         yield
     finally:
         sys.unraisablehook = before
-
-
-@contextmanager
-def quiet_collector() -> Iterator[None]:
-    """Keep the cyclic collector out of the runs: finalizers at moments of its choosing would change the schedule."""
-    was_enabled = gc.isenabled()
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.collect()  # what the runs left, now and not in the middle of somebody else's work
-        gc.unfreeze()
-        if was_enabled:
-            gc.enable()

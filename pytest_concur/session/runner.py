@@ -32,6 +32,7 @@ from pytest_concur.explore.sequential import Reference
 from pytest_concur.explore.trial import Laboratory, Outcomes, Settings, own_beginnings
 from pytest_concur.fixture import Concur
 from pytest_concur.instrument.cache import CodeCache
+from pytest_concur.instrument.collector import quiet_collector
 from pytest_concur.instrument.interpreter import VERSION
 from pytest_concur.instrument.patch import Patch
 from pytest_concur.instrument.scope import Scope
@@ -39,7 +40,7 @@ from pytest_concur.model.schedule import Token, TokenError, decode, digest
 from pytest_concur.model.verdict import Explored, Finding, Kind, TestResult, Uncontrolled
 from pytest_concur.options import Resolved
 from pytest_concur.session.fresh_fixtures import FreshFixtures
-from pytest_concur.session.process import note_unraisable, one_processor, quiet_collector
+from pytest_concur.session.process import note_unraisable, one_processor
 from pytest_concur.session.replay_token import divergence, problem_of
 from pytest_concur.session.reporter import Reporter
 from pytest_concur.strategies import make_strategies

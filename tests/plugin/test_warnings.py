@@ -82,6 +82,42 @@ def test_race_is_a_warning_an_error_or_nothing(pytester: pytest.Pytester) -> Non
     assert ignored.outcomes == {"passed": 1}
 
 
+def test_locks_have_their_names(pytester: pytest.Pytester) -> None:
+    """Where something is suspicious, the names of global locks and of those of classes are told; else nobody asks."""
+    text = """
+        LOCK = threading.Lock()
+
+
+        class Bank:
+            lock = threading.Lock()
+
+
+        def one():
+            with LOCK:
+                with Bank.lock:
+                    pass
+
+
+        def other():
+            {body}
+
+
+        @pytest.mark.concurrency
+        def test_program(concur):
+            concur.run(one, other)
+    """
+    opposite = "with Bank.lock:\n        with LOCK:\n            pass"
+    suspicious = module(text).replace("{body}", opposite).replace("concurrency", "concurrency(schedules=1)")
+    warned = run_project(pytester, suspicious)
+    assert_passes(warned, warnings=["lock-order"])
+    assert "one takes Bank.lock (test_program.py:" in warned.output
+    assert "while it holds test_program.LOCK (test_program.py:" in warned.output
+
+    nobody_asks = "import pytest_concur.engine.announced as announced\n\ndel announced.name_of\n"
+    (pytester.path / "conftest.py").write_text(nobody_asks, encoding="utf-8")
+    assert_passes(run_project(pytester, module(text).replace("{body}", "one()")))
+
+
 ORDERS = {
     "join": "concur.start(store).join(); concur.start(look).join()",
     "event": "done = threading.Event(); run(done.set, done.wait)",

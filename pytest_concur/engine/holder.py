@@ -1,0 +1,64 @@
+"""Who holds an object, and under which name: what a reader calls a lock."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import types
+from collections.abc import Callable
+from typing import Any
+
+
+def name_of(real: object) -> str:
+    """Return the name under which somebody holds this object: ``Account.lock``, ``bank.LOCK``; empty if unknown."""
+    for owner in gc.get_referrers(real):
+        if isinstance(owner, dict):
+            if isinstance(owner.get("__name__"), str) and "__builtins__" in owner:
+                found = _key_of(owner, real)
+                if found:
+                    return f"{owner['__name__']}.{found}"
+            for holder in gc.get_referrers(owner):
+                if getattr(holder, "__dict__", None) is owner and (found := _key_of(owner, real)):
+                    return f"{_type_name(holder)}.{found}"
+        elif not isinstance(owner, list | tuple | Callable):
+            found = _key_of(getattr(owner, "__dict__", {}), real) or _slot_of(owner, real)
+            if found and not type(owner).__module__.startswith(__package__):
+                return f"{_type_name(owner)}.{found}"
+    return _name_in_modules(real)
+
+
+def _name_in_modules(real: object) -> str:
+    """Return the name of a global variable, or of a class's attribute.
+
+    Who held it before the runs began is frozen, and not among the referrers that the collector knows of. Modules are
+    not asked by their own ways: a stand-in for one may run anything.
+    """
+    for name, module in list(sys.modules.items()):
+        if not issubclass(type(module), types.ModuleType):
+            continue
+        namespace = object.__getattribute__(module, "__dict__")
+        if found := _key_of(namespace, real):
+            return f"{name}.{found}"
+        for value in list(namespace.values()):
+            if not issubclass(type(value), type):
+                continue
+            attributes = type.__getattribute__(value, "__dict__")
+            if attributes.get("__module__") == name and (found := _key_of(attributes, real)):
+                return f"{_type_name(value)}.{found}"
+    return ""
+
+
+def _type_name(owner: object) -> str:
+    return owner.__qualname__ if isinstance(owner, type) else type(owner).__qualname__
+
+
+def _key_of(mapping: Any, real: object) -> str | None:
+    return next((str(key) for key, value in list(mapping.items()) if value is real), None)
+
+
+def _slot_of(owner: object, real: object) -> str | None:
+    for kind in type(owner).__mro__:
+        for slot in getattr(kind, "__slots__", ()):
+            if getattr(owner, slot, None) is real:
+                return str(slot)
+    return None
