@@ -75,6 +75,9 @@ def pytest_pycollect_makeitem(
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:  # those of ``unittest`` are not made by pytest's own collectors
+        if type(item) is not pytest.Function and item.get_closest_marker(MARK) is not None:
+            _state(config).refuse(item)
     if config.getoption("concur") is not None or config.getini("concur"):
         _state(config).deselect(items)
 

@@ -1,7 +1,6 @@
 """Tear a test's function-scoped fixtures down and set them up again, so that every run is a fresh world.
 
-pytest has no public way to do this; what is used of its inside is kept in this one module, and the tests run it against
-the oldest and the newest supported pytest.
+pytest has no public way to do this; what is used of its inside is kept in this module and in ``collected``.
 """
 
 from __future__ import annotations
@@ -68,6 +67,8 @@ class FreshFixtures:
     def _tear_down(self) -> None:
         """Run the finalizers that the fixtures registered for this item, last first; the item's own stays."""
         finalizers, _ = self._item.session._setupstate.stack[self._item]
+        noted = self._item.stash._storage  # by pytest once, behind the set-up, and dropped by fixtures: tmp_path
+        before = dict(noted)
         errors: list[BaseException] = []
         while len(finalizers) > 1:
             finalizer = finalizers.pop()
@@ -75,6 +76,7 @@ class FreshFixtures:
                 finalizer()
             except Exception as error:
                 errors.append(error)
+        noted.update({key: value for key, value in before.items() if key not in noted})
         if len(errors) == 1:
             raise errors[0]
         if errors:

@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +75,15 @@ class PluginState:
             self.resolve(item)
         except ConcurrencyUsageError as error:
             raise pytest.Collector.CollectError(str(error)) from None
+
+    def refuse(self, item: pytest.Item) -> None:
+        """Let a marked item fail that is of a kind that cannot be run."""
+        if self.mode == "off":
+            return
+        try:
+            self._check_kind(item)
+        except ConcurrencyUsageError as error:
+            item.runtest = partial(pytest.fail, str(error), pytrace=False)  # type: ignore[method-assign]
 
     def resolve(self, item: pytest.Item) -> Resolved:
         """Return the settings of a marked test."""

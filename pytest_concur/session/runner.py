@@ -39,6 +39,7 @@ from pytest_concur.instrument.scope import Scope
 from pytest_concur.model.schedule import Token, TokenError, decode, digest
 from pytest_concur.model.verdict import Explored, Finding, Kind, TestResult, Uncontrolled
 from pytest_concur.options import Resolved
+from pytest_concur.session.collected import Collected
 from pytest_concur.session.fresh_fixtures import FreshFixtures
 from pytest_concur.session.process import note_unraisable, one_processor
 from pytest_concur.session.replay_token import divergence, problem_of
@@ -101,6 +102,7 @@ class TestRunner:
         self._is_explored = False
         self._longest_s = 0.0
         self._fixtures = FreshFixtures(item, is_enabled=options.fresh_fixtures)
+        self._collected = Collected(item)
         self.result = TestResult(item.nodeid)
         self.result.explored = Explored(strategy=options.strategy, seed=self._seed)
         self._reporter = Reporter(self.result, options, self._seed, around.hooks)
@@ -176,10 +178,10 @@ class TestRunner:
         Args:
             is_free: They are not controlled.
         """
-        around, fixtures = self._around, self._fixtures
+        around = self._around
         module = self._item.module.__name__
         patch = Patch(self._scope(), around.cache, around.hooks.bind, module, waits_for_calls=not is_free)
-        lab = Laboratory(lambda: fixtures.call(self._call), around.outcomes, patch, around.hooks, self._settings())
+        lab = Laboratory(self._run_body, around.outcomes, patch, around.hooks, self._settings())
         with ExitStack() as stack:
             stack.callback(around.cache.save)
             stack.callback(patch.remove)
@@ -193,7 +195,7 @@ class TestRunner:
             stack.enter_context(quiet_collector())
             stack.enter_context(own_beginnings())
             stack.enter_context(note_unraisable(self.result.notes))
-            fixtures.release_first()
+            self._fixtures.release_first()
             yield lab
 
     # ---- the ways to run it ----
@@ -325,7 +327,7 @@ class TestRunner:
 
         def run_body() -> None:
             self._fixtures.release_first()
-            self._fixtures.call(self._call)
+            self._run_body()
 
         return MeasuringPhase(
             self._item.nodeid,
@@ -344,10 +346,15 @@ class TestRunner:
             is_quick = reference.contested <= search.LONG_RUN
             is_plain = found.is_sequential and failure.kind in ("assertion", "exception")
             if is_quick and not is_plain and not found.leaves_threads:
-                self._suspect(lab, failure.kind)
+                with self._collected.held():
+                    self._suspect(lab, failure.kind)
         raise failure.error
 
     # ---- what the runs need ----
+
+    def _run_body(self) -> Any:
+        self._collected.forget()
+        return self._fixtures.call(self._call)
 
     def _call(self, arguments: dict[str, Any]) -> Any:
         function = self._item.obj
