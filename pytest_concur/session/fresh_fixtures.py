@@ -20,6 +20,7 @@ class FreshFixtures:
 
     def __init__(self, item: pytest.Function, *, is_enabled: bool) -> None:
         self._item = item
+        self._left: tuple[object, dict[str, int]] = None, {}  # the last run's temporary folder, numbers before it
         self._is_method = isinstance(item.parent, pytest.Class)
         self._is_needed = is_enabled and (
             self._is_method
@@ -40,14 +41,15 @@ class FreshFixtures:
         item = self._item
         if not self._is_needed:
             return call(self._arguments())
-        folder: object = None
+        self.remove_folder()
+        numbers = self._numbers.copy()
         try:
             if self._is_method:  # each run gets an instance of its own
                 for name in ("_instance", "_obj"):
                     item.__dict__.pop(name, None)
             item._initrequest()
             item._request._fillfixtures()
-            folder = item.funcargs.get("tmp_path")
+            self._left = item.funcargs.get("tmp_path"), numbers
             result = call(self._arguments())
         except BaseException as error:
             try:
@@ -56,9 +58,25 @@ class FreshFixtures:
                 error.add_note(f"and tearing the fixtures down raised {late!r}")
             raise
         self._tear_down()
-        if isinstance(folder, Path):
-            shutil.rmtree(folder, ignore_errors=True)  # else a thousand runs leave a thousand folders
+        self.remove_folder()
         return result
+
+    def keep_folder(self) -> None:
+        """Leave the temporary folder of the last run, which failed, for those who want to look into it."""
+        self._left = None, {}
+
+    def remove_folder(self) -> None:
+        """Remove the last run's temporary folder: a thousand runs had a thousand, and all are to have the same name."""
+        folder, numbers = self._left
+        if isinstance(folder, Path):
+            shutil.rmtree(folder, ignore_errors=True)
+            self._numbers.update(numbers)
+            self._left = None, {}
+
+    @property
+    def _numbers(self) -> dict[str, int]:
+        """The next numbers for temporary folders, by how their names begin; where pytest counts them (from 9.1 on)."""
+        return getattr(getattr(self._item.config, "_tmp_path_factory", None), "_next_number", {})
 
     def _arguments(self) -> dict[str, Any]:
         item = self._item

@@ -196,6 +196,7 @@ class TestRunner:
             stack.enter_context(own_beginnings())
             stack.enter_context(note_unraisable(self.result.notes))
             self._fixtures.release_first()
+            stack.callback(self._fixtures.remove_folder)
             yield lab
 
     # ---- the ways to run it ----
@@ -341,6 +342,7 @@ class TestRunner:
 
     def _report(self, lab: Laboratory, reference: Reference, found: Found, *, is_replay: bool = False) -> NoReturn:
         failure, token = self._reporter.note_failure(lab, reference, found)
+        self._fixtures.keep_folder()
         if not is_replay:
             self._around.remember(self._item.nodeid, () if found.index == 0 else (token,))
             is_quick = reference.contested <= search.LONG_RUN

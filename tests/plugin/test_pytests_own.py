@@ -25,9 +25,10 @@ FIXTURES = """
         assert len(list(tmp_path.iterdir())) == 2
 
 
-    def test_each_run_had_a_folder_of_its_own():
-        assert len(FOLDERS) == len(set(FOLDERS)) > 5
-        assert not any(folder.exists() for folder in FOLDERS)
+    def test_all_runs_had_the_same_folder():
+        assert len(FOLDERS) > 5
+        assert len(set(FOLDERS)) == 1
+        assert not FOLDERS[0].exists()
 
 
     @both
@@ -108,7 +109,8 @@ TALKATIVE = """
 
 
     @pytest.mark.concurrency(schedules=20)
-    def test_program(concur, record_property):
+    def test_program(concur, record_property, tmp_path):
+        (tmp_path / "left").touch()
         box = Box()
         record_property("run", 1)
 
@@ -136,6 +138,8 @@ def test_output_of_the_failing_run_alone(pytester: pytest.Pytester, how: str) ->
     logged = re.search(r"- Captured log call -+\n(.*?)\n-", result.output, re.DOTALL)
     assert logged is not None
     assert len(logged[1].splitlines()) == 2
+    left = {folder.resolve() for folder in pytester.path.glob("basetemp/*/left")}
+    assert len(left) == 1, left
     assert (pytester.path / "junit.xml").read_text(encoding="utf-8").count('<property name="run"') == 1
 
 
