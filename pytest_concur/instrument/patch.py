@@ -362,7 +362,7 @@ class Patch:
         unit = self._unit_of(code)
         if unit is not None:
             return unit.owner == "user" or self._may_block(unit)
-        return self._scope.is_project_file(code.co_filename) or self._scope.is_library_file(code.co_filename)
+        return self._scope.may_own(code.co_filename)
 
     def _unit_of(self, code: types.CodeType) -> _Unit | None:
         """Return the unit of functions with that code, or of those with that comprehension, if there is any yet."""

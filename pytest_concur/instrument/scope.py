@@ -46,6 +46,9 @@ class Scope:
         self._prefixes = self._imported_by(test_module).union(prefixes)
         self._by_module: dict[str, Owner | None] = {}
         self._by_file: dict[str, bool] = {}
+        self._owned: dict[str, bool] = {}
+        self._modules_seen = 0
+        self._prefix_files: frozenset[object] = frozenset()
 
     def owner(self, module: str, filename: str) -> Owner | None:
         """Return whose code a function of ``module`` compiled from ``filename`` is."""
@@ -65,9 +68,24 @@ class Scope:
             self._by_file[filename] = known
         return known
 
-    def is_library_file(self, filename: str) -> bool:
-        """Whether code compiled from this file belongs to :data:`LIBRARY`, imported late perhaps."""
-        return filename.startswith(_STDLIB) and filename.removeprefix(_STDLIB).startswith(_LIBRARY_PATHS)
+    def may_own(self, filename: str) -> bool:
+        """Whether code compiled from this file belongs to someone, as far as can be told without its module.
+
+        The module may have been imported late, while a run went on; but before its code starts.
+        """
+        known = self._owned.get(filename)
+        if known is None:
+            known = self._owned[filename] = (
+                self.is_project_file(filename) or _is_library_file(filename) or filename in self._files_of_prefixes()
+            )
+        return known
+
+    def _files_of_prefixes(self) -> frozenset[object]:
+        if len(sys.modules) != self._modules_seen:
+            self._modules_seen = len(sys.modules)
+            named = [module for name, module in list(sys.modules.items()) if has_prefix(name, self._prefixes)]
+            self._prefix_files = frozenset(getattr(module, "__file__", None) for module in named)
+        return self._prefix_files
 
     def _owner_of_module(self, module: str) -> Owner | None:
         if has_prefix(module, self._prefixes) or module == self._test_module:
@@ -100,6 +118,10 @@ class Scope:
         top = Path(str(getattr(sys.modules.get(name.split(".")[0]), "__file__", None) or filename))
         folder = top.parent.parent if top.stem == "__init__" else top.parent
         return next(folder.glob("*.dist-info"), None) is None  # else an installer was at work there (PEP 376)
+
+
+def _is_library_file(filename: str) -> bool:
+    return filename.startswith(_STDLIB) and filename.removeprefix(_STDLIB).startswith(_LIBRARY_PATHS)
 
 
 def has_prefix(module: str, prefixes: Collection[str]) -> bool:

@@ -1004,3 +1004,42 @@ def test_objects_end_when_nobody_holds_them(pytester, strategy):
     result = run_project(pytester, text, UNHURRIED)
 
     assert_passes(result)
+
+
+@pytest.mark.parametrize("mistake", [False, True])
+def test_a_package_in_scope_that_is_imported_late(pytester, mistake):
+    """What ``scope`` names is instrumented also if the body is the first to import it, installed or not."""
+    package = pytester.path / "site-packages" / "parcel"
+    package.mkdir(parents=True)
+    package.joinpath("__init__.py").write_text("", encoding="utf-8")
+    taken = "with lock:" if not mistake else "if True:"
+    package.joinpath("desk.py").write_text(
+        f"""
+import threading
+
+lock = threading.Lock()
+
+def add(box):
+    {taken}
+        value = box.x
+        box.x = value + 1
+""",
+        encoding="utf-8",
+    )
+    pytester.makeini("[pytest]\npythonpath = site-packages")
+    text = module(
+        """
+        @pytest.mark.concurrency(scope=["parcel"])
+        def test_program(concur):
+            from parcel.desk import add
+
+            box = Box()
+            concur.run(lambda: add(box), lambda: add(box))
+            assert box.x == 2
+        """
+    )
+
+    result = run_project(pytester, text)
+
+    assert result.kinds[:1] == (("assertion",) if mistake else ()), result.output
+    assert result.verdict == ("failed" if mistake else "passed"), result.output
