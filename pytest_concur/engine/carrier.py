@@ -82,11 +82,10 @@ def _carry_again(task: Task, body: Body) -> bool:
     """Let the thread carry ``task`` that has its number, or a new one; return whether there was one."""
     carrier, started_with = _carriers.get(task.id), inherited()
     if carrier is not None and carrier.rests and carrier.started_with == started_with:
-        # whoever is interrupted here leaves a thread that is told to go on and finds nothing to do, or just its task
-        task.ident = carrier.ident
         task.take_baton(carrier.baton)
         carrier.rests = False
         carrier.job = task, body
+        task.ident = carrier.ident  # last: a task without one, by an interruption, has no thread that would unwind it
         return True
     if carrier is not None:
         _dismiss(carrier)
@@ -113,6 +112,9 @@ def _dismiss(carrier: _Carrier) -> bool:
 
 def _serve(carrier: _Carrier) -> None:
     """Carry one task after the other."""
+    if (job := carrier.job) is not None:
+        job[0].ident = get_ident()  # see _wait_and_run
+    del job
     own = OwnState(carrier.started_with)
     while True:
         carrier.baton.acquire()
@@ -140,8 +142,13 @@ def _run_job(carrier: _Carrier) -> bool:
 
 
 def _wait_and_run(task: Task, body: Body) -> None:
+    task.ident = get_ident()  # who started the thread does so, too, unless it was interrupted in that moment
     task.wait_for_turn()
     _run(task, body)
+
+
+WAITS = frozenset({_wait_and_run.__code__, _serve.__code__})
+"""Code in which threads wait for their task's turn."""
 
 
 def _run(task: Task, body: Body) -> bool:

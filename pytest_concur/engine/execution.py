@@ -14,6 +14,7 @@ from pytest_concur.engine.names import Names
 from pytest_concur.engine.numbering import Numbering
 from pytest_concur.engine.record import Ending
 from pytest_concur.engine.task import Boot, Gathering, Resource, Sleep, Task
+from pytest_concur.engine.turns import ON_ITS_WAY_S, listens
 from pytest_concur.errors import TaskAborted
 from pytest_concur.instrument.countdown import CAPACITY, Countdown
 from pytest_concur.model.turn import UNLIMITED, Scheduler
@@ -104,10 +105,19 @@ class Execution(Escapes):
             result = body()
             self._drain()
             return result
-        except TaskAborted:
+        except TaskAborted as aborted:
+            if (interruption := self._interruption_behind(aborted)) is not None:
+                raise interruption from None
             return None
         finally:
             self._end()
+
+    def _interruption_behind(self, error: BaseException) -> BaseException | None:
+        """Return what a signal's handler raised, if the body met the end of its run while that unwound it."""
+        behind: BaseException | None = error
+        while behind is not None and behind is not self._interruption and not isinstance(behind, KeyboardInterrupt):
+            behind = behind.__context__
+        return behind
 
     def _drain(self) -> None:
         """Let the threads that the body left behind run to their end; daemons may stay."""
@@ -125,10 +135,13 @@ class Execution(Escapes):
             self._note_segment(main)  # else a replay would let the task go on that was preempted last
         if self.current is not main:  # interrupted between handing over and waiting
             self._regain()
-        elif not self.is_over and any(not task.has_ended for task in self.tasks[1:]):
-            self._call_off()
-            self._end_next()
-            main.wait_for_turn()
+        elif left := self._left():
+            if any(task.ident is None for task in left):  # interrupted while it started a thread
+                main.baton.acquire(timeout=ON_ITS_WAY_S)
+            if not self.is_over or any(map(listens, left)):
+                self._call_off()  # again, where the turn came back in the very moment of an interruption
+                self._end_next()
+                main.wait_for_turn()
         self._meter.settle()
         record = self.record
         record.contested, record.steps = self._meter.contested, self._meter.steps

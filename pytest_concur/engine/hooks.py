@@ -31,6 +31,7 @@ from pytest_concur.engine.blocking import (
 )
 from pytest_concur.engine.execution import Execution
 from pytest_concur.engine.operations import IMMUTABLE, is_a, operation_teller
+from pytest_concur.engine.wake_ups import WakeUps
 from pytest_concur.errors import ConcurrencyUsageError, TaskAborted
 from pytest_concur.instrument import interpreter
 from pytest_concur.instrument.countdown import CAPACITY, Countdown
@@ -71,6 +72,7 @@ class Hooks:
         """Is told of each point in code rewritten to be observed: the placeholder and what the stack held."""
 
         self._is_observing = False
+        self._wake_ups = WakeUps(self.mine, self.substitute)
 
         self.default_excepthook: Any = threading.excepthook
         """The hook that was set when the test began; another one means that the test handles exceptions itself."""
@@ -125,6 +127,10 @@ class Hooks:
             "thread_failed": self.thread_failed,
             "started_already": self.started_already,
             "looked_at": self.looked_at,
+            "selected": self._wake_ups.selected,
+            "awaited": self._wake_ups.awaited,
+            "sent": self._wake_ups.sent,
+            "notified": self._wake_ups.put,
         }[role]
 
     def mine(self) -> Execution | None:

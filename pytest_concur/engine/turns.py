@@ -38,6 +38,9 @@ MOST_RAISES = 50
 INTERRUPT_PATIENCE_S = 5.0
 """Wall time that an interrupted main thread gives the other tasks to unwind."""
 
+ON_ITS_WAY_S = 0.25
+"""Wall time in which a baton arrives that another thread is just about to release, and a new thread tells its ident."""
+
 
 class Turns:
     """The turns of one run."""
@@ -48,6 +51,7 @@ class Turns:
         "_externals",
         "_fair",
         "_held_up",
+        "_interruption",
         "_is_draining",
         "_meter",
         "_moment",
@@ -111,6 +115,9 @@ class Turns:
         self._fair: RoundRobin | None = None
         self._externals: dict[int, Task] = {}  # by ident: tasks that run or block outside control
         self._is_draining = False
+        self._interruption: BaseException | None = None
+        """What a signal's handler raised while the body waited for its turn."""
+
         self.is_idle = False
         """Nobody under control can run; something outside may wake somebody."""
 
@@ -297,19 +304,25 @@ class Turns:
     def _wait_for_turn(self, me: Task) -> None:
         try:
             me.wait_for_turn()
-        except BaseException:  # only the main thread: a signal handler raised (Ctrl-C, a time-out of the test)
+        except BaseException as error:  # only the main thread: a signal handler raised (Ctrl-C, a test's time-out)
+            self._interruption = error
             self._regain()
             raise
         if self.is_over:
             self._tell_over()
 
     def _regain(self) -> None:
-        """The main thread was interrupted while another task had the turn: end all others, as far as they listen."""
+        """The main thread was interrupted while it waited for its turn: end all others, as far as they listen."""
         main = self.tasks[0]
+        if self.current is main:  # its turn has come: the baton was taken just before, or is there, or on its way
+            main.baton.acquire(timeout=ON_ITS_WAY_S)
+            return
         self._call_off()
         self._meter.arm(0)
         if not main.baton.acquire(timeout=INTERRUPT_PATIENCE_S):
-            self.record.stragglers += [task.name for task in self.tasks[1:] if not task.has_ended]
+            for task in self._left():
+                self.record.stragglers.append(task.name)
+                task.raised = MOST_RAISES  # nobody waits for it again
         self.current, self.current_ident = main, main.ident
 
     def _note_segment(self, task: Task, *, is_preempted: bool = False) -> None:
@@ -346,16 +359,16 @@ class Turns:
 
     def _end_next(self) -> None:
         """Pass the baton to the next task that has to end; to the body when no other is left."""
-        for task in self.tasks[1:]:
-            if not task.has_ended and task.raised < MOST_RAISES and not task.is_external:
-                break
-        else:
-            task = self.tasks[0]
+        task = next(filter(listens, self._left()), self.tasks[0])
         self.current, self.current_ident = task, task.ident
         if task.id not in self._enabled:
             insort(self._enabled, task.id)
         self._meter.arm(0)
         task.go_on()
+
+    def _left(self) -> list[Task]:
+        """The tasks that have not ended, without the body."""
+        return [task for task in self.tasks[1:] if not task.has_ended]
 
     def _end_from_here(self, ending: Ending, waiting: list[Waiting]) -> NoReturn:
         """End the run from a task that runs: it is the first to unwind, unless it is the body."""
@@ -373,3 +386,8 @@ class Turns:
 
     def _place_of(self, task: Task) -> Place:
         return place_of(sys._current_frames().get(task.ident or 0))
+
+
+def listens(task: Task) -> bool:
+    """Whether a task unwinds if it gets the turn; one whose start was interrupted has no thread for that."""
+    return task.raised < MOST_RAISES and not task.is_external and task.ident is not None

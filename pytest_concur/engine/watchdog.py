@@ -19,6 +19,7 @@ from pytest_concur.engine import carrier
 from pytest_concur.engine.execution import Execution
 from pytest_concur.engine.frames import is_ours, place_of, user_frame
 from pytest_concur.engine.hooks import Hooks
+from pytest_concur.engine.turns import Turns
 from pytest_concur.errors import TaskAborted
 
 TICK_S = 0.02
@@ -34,8 +35,12 @@ BUSY_LIMIT_S = 20.0
 FOREIGN_PATIENCE_S = 2.0
 """How long tasks that are all blocked wait for a thread that was started outside the run."""
 
+LOST_TURN_S = 2.0
+"""How long the task that has the turn may wait to be told so."""
+
 _RESCUE = getattr(signal, "SIGUSR2", None)
 _CALLS_TASK = Execution._run_task.__code__  # the innermost Python code if a task is a function written in C
+_WAITS = carrier.WAITS | {Turns._wait_for_turn.__code__}
 _DEBUGGERS = ("pdb", "bdb", "cmd", "IPython", "pydevd", "_pydevd_bundle", "debugpy")
 
 
@@ -101,7 +106,10 @@ class Watchdog:
         if (
             is_ours(frame) and frame.f_code is not _CALLS_TASK
         ):  # about to stop or to go on: it must not lose its turn in between
-            if now - self._still_at > BUSY_LIMIT_S:
+            if frame.f_code in _WAITS:
+                if now - self._still_at > LOST_TURN_S and task.baton.locked():
+                    task.go_on()  # who was to say so was interrupted by a signal's handler
+            elif now - self._still_at > BUSY_LIMIT_S:
                 self._end_computation(execution, ident, frame, now)
             return
         stands = user_frame(frame)

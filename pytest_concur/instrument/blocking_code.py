@@ -29,6 +29,12 @@ _ROLES: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("concurrent.futures._base", "as_completed"): {"set": "ordered_set"},
     ("concurrent.futures._base", "wait"): {"set": "ordered_set"},
     ("concurrent.futures._base", "_AcquireFutures.__init__"): {"id": "stable_id"},
+    ("asyncio.base_events", "BaseEventLoop._run_once"): {"select": "selected"},
+    ("asyncio.selector_events", "BaseSelectorEventLoop._write_to_self"): {"send": "sent"},
+    ("multiprocessing.pool", "Pool.__init__"): {"_quick_get": "substitute", "_quick_put": "substitute"},
+    ("multiprocessing.pool", "Pool._wait_for_updates"): {"wait": "awaited"},
+    ("multiprocessing.pool", "Pool._terminate_pool"): {"put": "notified"},
+    ("multiprocessing.pool", "_PoolCache.__delitem__"): {"put": "notified"},
 }
 """Hooks of their own: module and function -> name loaded -> role."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -45,10 +46,17 @@ def _processor_now(allowed: set[int]) -> int:
 
 
 @contextmanager
-def note_unraisable(notes: list[str]) -> Iterator[None]:
-    """Note exceptions that finalizers could not raise, as text: kept as objects they would keep a run's world alive."""
+def note_unraisable(notes: list[str]) -> Iterator[Callable[[], bool]]:
+    """Note exceptions that finalizers could not raise, as text: kept as objects they would keep a run's world alive.
+
+    Yields:
+        Whether one of them was a Ctrl-C, which nobody has got to see.
+    """
+    interruptions: list[str] = []
 
     def note(unraisable: sys.UnraisableHookArgs) -> None:
+        if issubclass(unraisable.exc_type, KeyboardInterrupt):
+            interruptions.append("")
         text = f"ignored in {unraisable.object!r}".split(" at 0x")[0]
         sentence = f"{unraisable.exc_type.__name__}: {unraisable.exc_value} {text}"
         if sentence not in notes:
@@ -57,6 +65,28 @@ def note_unraisable(notes: list[str]) -> Iterator[None]:
     before = sys.unraisablehook
     sys.unraisablehook = note
     try:
-        yield
+        yield lambda: bool(interruptions)
     finally:
         sys.unraisablehook = before
+
+
+@contextmanager
+def forget_threads() -> Iterator[None]:
+    """Let ``threading`` forget what an interrupted run left there: locks, and threads that are gone."""
+    active: dict[int, object] = threading._active  # type: ignore[attr-defined]
+    limbo: dict[threading.Thread, object] = threading._limbo  # type: ignore[attr-defined]
+    before = {*active, *limbo}
+    try:
+        yield
+    except KeyboardInterrupt:
+        for name in ("_active_limbo_lock", "_shutdown_locks_lock"):  # the second until 3.12
+            lock = getattr(threading, name, None)
+            if lock is not None and (lock._is_owned() if hasattr(lock, "_is_owned") else lock.locked()):
+                lock._at_fork_reinit()
+        raise
+    finally:
+        living = sys._current_frames()
+        for ident in [each for each in active if each not in before and each not in living]:
+            active.pop(ident, None)
+        for thread in [each for each in limbo if each not in before and each.ident not in living]:
+            limbo.pop(thread, None)

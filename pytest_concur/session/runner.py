@@ -41,7 +41,7 @@ from pytest_concur.model.verdict import Explored, Finding, Kind, TestResult, Unc
 from pytest_concur.options import Resolved
 from pytest_concur.session.collected import Collected
 from pytest_concur.session.fresh_fixtures import FreshFixtures
-from pytest_concur.session.process import note_unraisable, one_processor
+from pytest_concur.session.process import forget_threads, note_unraisable, one_processor
 from pytest_concur.session.replay_token import divergence, problem_of
 from pytest_concur.session.reporter import Reporter
 from pytest_concur.strategies import make_strategies
@@ -103,6 +103,7 @@ class TestRunner:
         self._longest_s = 0.0
         self._fixtures = FreshFixtures(item, is_enabled=options.fresh_fixtures)
         self._collected = Collected(item)
+        self._is_interrupted: Callable[[], bool] = lambda: False
         self.result = TestResult(item.nodeid)
         self.result.explored = Explored(strategy=options.strategy, seed=self._seed)
         self._reporter = Reporter(self.result, options, self._seed, around.hooks)
@@ -186,6 +187,7 @@ class TestRunner:
             stack.callback(around.cache.save)
             stack.callback(patch.remove)
             stack.callback(patch.discovery.stop)
+            stack.enter_context(forget_threads())
             stack.callback(carrier.dismiss_all)
             renewal.prepare()
             if not is_free:
@@ -194,7 +196,7 @@ class TestRunner:
             around.hooks.default_excepthook = threading.excepthook
             stack.enter_context(quiet_collector())
             stack.enter_context(own_beginnings())
-            stack.enter_context(note_unraisable(self.result.notes))
+            self._is_interrupted = stack.enter_context(note_unraisable(self.result.notes))
             self._fixtures.release_first()
             stack.callback(self._fixtures.remove_folder)
             yield lab
@@ -355,6 +357,8 @@ class TestRunner:
     # ---- what the runs need ----
 
     def _run_body(self) -> Any:
+        if self._is_interrupted():
+            raise KeyboardInterrupt
         self._collected.forget()
         return self._fixtures.call(self._call)
 

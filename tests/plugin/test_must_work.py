@@ -292,6 +292,84 @@ ALL_TWINS = [
         "assertion",
     ),
     twins(
+        "a pool of multiprocessing.pool, whose threads wait for pipes",
+        """
+        from multiprocessing.pool import ThreadPool
+
+
+        @pytest.mark.concurrency(schedules=100)
+        def test_program():
+            box = Box()
+            lock = threading.Lock()
+
+            def add(_):
+                <MISTAKE>
+
+            with ThreadPool(2) as pool:
+                pool.map(add, range(2))
+            assert box.x == 2
+        """,
+        WITH_LOCK,
+        BARE,
+        "assertion",
+    ),
+    twins(
+        "threads of an event loop",
+        """
+        import asyncio
+
+
+        @pytest.mark.concurrency
+        def test_program():
+            box = Box()
+            lock = threading.Lock()
+
+            def add():
+                <MISTAKE>
+
+            async def both():
+                await asyncio.gather(asyncio.to_thread(add), asyncio.to_thread(add))
+
+            asyncio.run(both())
+            assert box.x == 2
+        """,
+        WITH_LOCK,
+        BARE,
+        "assertion",
+    ),
+    twins(
+        "an event loop that runs in a thread",
+        """
+        import asyncio
+
+
+        @pytest.mark.concurrency
+        def test_program():
+            box = Box()
+            lock = threading.Lock()
+            loop = asyncio.new_event_loop()
+            thread = threading.Thread(target=loop.run_forever)
+            thread.start()
+
+            def add():
+                <MISTAKE>
+
+            async def add_there():
+                add()
+
+            there = asyncio.run_coroutine_threadsafe(add_there(), loop)
+            add()
+            there.result()
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+            assert box.x == 2
+        """,
+        WITH_LOCK,
+        BARE,
+        "assertion",
+    ),
+    twins(
         "daemon threads",
         """
         @pytest.mark.concurrency
