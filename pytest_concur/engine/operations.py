@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from itertools import count, islice, repeat
 from sys import getrefcount
-from types import FunctionType, GeneratorType
+from types import FunctionType, GeneratorType, GetSetDescriptorType, MemberDescriptorType, ModuleType
 from typing import Any
 
 from pytest_concur.engine.numbering import Numbering
@@ -27,6 +27,14 @@ ANYTHING = Operation("builtin", None)
 
 STEP_OF_ANYTHING = Operation("builtin", None, None, True)
 """C code reads nobody knows what, and changes where an iterator stands that others may have, too."""
+
+DELEGATED = "delegated attribute"
+"""An access of an attribute that the object asked does not keep itself: what is touched is known to nobody else."""
+
+_PLAIN_WAYS = {
+    "__setattr__": (object.__setattr__, type.__setattr__),
+    "__getattribute__": (object.__getattribute__, type.__getattribute__, ModuleType.__getattribute__),
+}
 
 ONLY_HERE = 4
 """References to an iterator that only the loop has: on the frame's stack, in what is told, two of the one who asks."""
@@ -88,6 +96,8 @@ def operation_teller(
                 return known[1]
             # of objects that tasks make, one takes the place of another from run to run
             family = (owner_type, name, number) if number < numbering.early else (owner_type, name)
+            if not _is_its_own(owner, owner_type, name):
+                return Operation(DELEGATED, number, name, writes, family)
             operation = Operation(kind, number, name, writes, family)
             told[number] = owner_type, operation
             return operation
@@ -113,6 +123,20 @@ def operation_teller(
         return Operation(kind, number, key, writes, (type(owner), number))
 
     return tell
+
+
+def _is_its_own(owner: object, owner_type: type, name: str) -> bool:
+    """Whether the object that is asked keeps the attribute itself, and is no proxy that hands the question on."""
+    if all(type.__getattribute__(owner_type, way) in plain for way, plain in _PLAIN_WAYS.items()):
+        return True
+    namespace: Any = None
+    for base in owner_type.__mro__:
+        attributes = type.__getattribute__(base, "__dict__")
+        if type(attributes.get(name)) is MemberDescriptorType:
+            return True
+        if namespace is None:
+            namespace = attributes.get("__dict__")
+    return type(namespace) is GetSetDescriptorType and name in namespace.__get__(owner)
 
 
 def containers_behind(iterator: object) -> list[object] | None:

@@ -134,6 +134,44 @@ ORDERS = {
 }
 
 
+def test_a_proxy_races_as_little_as_what_it_stands_for(pytester: pytest.Pytester) -> None:
+    """What a proxy is asked for is kept by another object for each task; an object that checks what it keeps races."""
+    text = """
+        from contextvars import ContextVar
+
+        current = ContextVar("current")
+
+
+        class Proxy:
+            def __getattr__(self, name):
+                return current.get()[name]
+
+            def __setattr__(self, name, value):
+                current.get()[name] = value
+
+
+        class Checked:
+            def __setattr__(self, name, value):
+                assert isinstance(value, int)
+                object.__setattr__(self, name, value)
+
+
+        @pytest.mark.concurrency(data_races="error", outcome="any", schedules=20)
+        def test_program(concur):
+            {shared}
+
+            def store(number):
+                current.set({{}})
+                shared.x = number
+                return shared.x
+
+            concur.run(lambda: store(1), lambda: store(2))
+    """
+    assert_passes(run_project(pytester, module(text.format(shared="shared = Proxy()"))))
+    checked = run_project(pytester, module(text.format(shared="shared = Checked(); shared.x = 0")))
+    assert_fails(checked, ["data-race"])
+
+
 def test_what_is_in_order_is_no_race(pytester: pytest.Pytester) -> None:
     """Joins, events, queues, barriers, semaphores, futures and atomic operations of containers put in order."""
     text = """
