@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from selectors import BaseSelector
 from typing import Any
 
 from pytest_concur.engine.execution import Execution
@@ -67,8 +68,8 @@ class WakeUps:
 
     def selected(self, select: Any) -> Any:
         """``BaseEventLoop._run_once`` is about to wait for what is registered: no more than its own pipe, perhaps."""
-        execution, selector = self._mine(), select.__self__
-        if execution is None or len(selector.get_map()) != 1:
+        execution, selector = self._mine(), getattr(select, "__self__", None)
+        if execution is None or not isinstance(selector, BaseSelector) or len(selector.get_map() or ()) != 1:
             return select
         return _pipe(execution, selector, lambda: select(0)).wait
 
