@@ -211,10 +211,26 @@ class ControlledSentinel(ControlledLock):
         pass
 
 
-class ControlledQueue:
-    """Stands for a ``queue.SimpleQueue``, which blocks in C."""
+class Unowned:
+    """Stands for what is there or not, and is nobody's while it is not."""
 
     operation = UNKNOWN
+
+    def is_freed_by_going(self) -> bool:
+        return False
+
+    def holder(self) -> Task | None:
+        return None
+
+    def is_left_held(self) -> bool:
+        return False
+
+    def reset(self) -> None:
+        pass
+
+
+class ControlledQueue(Unowned):
+    """Stands for a ``queue.SimpleQueue``, which blocks in C."""
 
     def __init__(self, execution: Execution, real: Any) -> None:
         self._execution = execution
@@ -261,20 +277,8 @@ class ControlledQueue:
     def is_worth_a_try(self) -> bool:
         return not self._real.empty()
 
-    def is_freed_by_going(self) -> bool:
-        return False
-
-    def holder(self) -> Task | None:
-        return None
-
     def describe(self) -> str:
         return f"SimpleQueue {name_of(self._real) if self._execution.is_recording else ''}.get()"
-
-    def is_left_held(self) -> bool:
-        return False
-
-    def reset(self) -> None:
-        pass
 
 
 class ControlledHandle:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
-from pytest_concur.engine import carrier, departing
+from pytest_concur.engine import carrier, departing, signals
 from pytest_concur.engine.clock import VirtualClock
 from pytest_concur.engine.escapes import Escapes
 from pytest_concur.engine.frames import waiting_of
@@ -201,7 +201,7 @@ class Execution(Escapes):
 
     def _give_turn_away(self, me: Task) -> None:
         """The running task cannot go on; somebody else runs until it can and is chosen."""
-        if not self._find_somebody() and not self._find_freed_by_going():
+        if not self._find_somebody() and not self._find_woken_from_outside():
             if self._may_be_woken():
                 self._idle()
                 self._wait_for_turn(me)
@@ -216,6 +216,16 @@ class Execution(Escapes):
             return
         self._hand_over(task, points)
         self._wait_for_turn(me)
+
+    def _find_woken_from_outside(self) -> bool:
+        return self._find_freed_by_going() or self._find_woken_by_signal()
+
+    def _find_woken_by_signal(self) -> bool:
+        """Whether a signal that a task has sent is on its way to a handler, which wakes a task from the main thread."""
+        if self._externals or self.current.id == 0 or not signals.are_handled():
+            return False
+        signals.wait()
+        return self._notice_foreign_release()
 
     def _find_freed_by_going(self) -> bool:
         """Whether threads that have no task any more, now gone, have freed what a task waits for."""
@@ -404,7 +414,7 @@ class Execution(Escapes):
         for waiter in waiters:
             if waiter.id not in self._enabled:
                 self._add_enabled(waiter)
-        if self._find_somebody() or self._find_freed_by_going():
+        if self._find_somebody() or self._find_woken_from_outside():
             following, points = self._ask()
             self._hand_over(following, points)
         elif self._may_be_woken():

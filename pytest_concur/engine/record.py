@@ -42,6 +42,9 @@ class Record:
     """Where each preempted segment ended; only when ``is_recording``."""
 
     reads_clock: bool = False
+    has_wake_ups: bool = False
+    """Somebody waited under control for a wake-up call; no operation tells who wrote it."""
+
     stragglers: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     """Of the tasks, by number."""

@@ -12,17 +12,15 @@ from collections.abc import Callable, Sequence
 from selectors import BaseSelector
 from typing import Any
 
+from pytest_concur.engine.blocking import Unowned
 from pytest_concur.engine.execution import Execution
 from pytest_concur.engine.task import Task
-from pytest_concur.model.operation import UNKNOWN
 
 Ready = Sequence[Any]
 
 
-class ControlledPipe:
+class ControlledPipe(Unowned):
     """Stands for the one pipe that somebody waits for."""
-
-    operation = UNKNOWN
 
     def __init__(self, execution: Execution, real: Any, look: Callable[[], Ready]) -> None:
         """``real``: what is waited with or for; ``look`` returns what is ready there at once."""
@@ -43,20 +41,8 @@ class ControlledPipe:
     def is_worth_a_try(self) -> bool:
         return bool(self._look())
 
-    def is_freed_by_going(self) -> bool:
-        return False
-
-    def holder(self) -> Task | None:
-        return None
-
     def describe(self) -> str:
         return f"a wake-up call ({type(self._real).__name__})"
-
-    def is_left_held(self) -> bool:
-        return False
-
-    def reset(self) -> None:
-        pass
 
 
 class WakeUps:
@@ -69,7 +55,10 @@ class WakeUps:
     def selected(self, select: Any) -> Any:
         """``BaseEventLoop._run_once`` is about to wait for what is registered: no more than its own pipe, perhaps."""
         execution, selector = self._mine(), getattr(select, "__self__", None)
-        if execution is None or not isinstance(selector, BaseSelector) or len(selector.get_map() or ()) != 1:
+        if execution is None or not isinstance(selector, BaseSelector):
+            return select
+        own = getattr(sys._getframe(1).f_locals["self"], "_ssock", None)
+        if own is None or [each.fd for each in selector.get_map().values()] != [own.fileno()]:
             return select
         return _pipe(execution, selector, lambda: select(0)).wait
 
@@ -119,6 +108,7 @@ def _waking(execution: Execution, write: Callable[[Any], Any], awaited: Any) -> 
 
 
 def _pipe(execution: Execution, real: Any, look: Callable[[], Ready]) -> ControlledPipe:
+    execution.record.has_wake_ups = True
     pipe = execution.locks.get(id(real))
     if not isinstance(pipe, ControlledPipe):
         pipe = execution.locks[id(real)] = ControlledPipe(execution, real, look)

@@ -113,7 +113,7 @@ def explore(
     """
     searched = Searched(explored)
     start, rewriting, runs = time.perf_counter(), lab.patch.seconds, lab.runs
-    has_focus = is_muted = reads_clock = False
+    has_focus = is_muted = reads_clock = has_wake_ups = False
     longest = reference.contested
     handed_out: Counter[int] = Counter()
     for index in range(budget.schedules):
@@ -150,6 +150,7 @@ def explore(
             _run_twice(lab, reference, partial(strategy.scheduler, 0), mode, trial, searched)
         longest = max(longest, trial.record.contested)
         reads_clock |= trial.record.reads_clock
+        has_wake_ups |= trial.record.has_wake_ups
         if index >= len(remembered):
             strategy.learn(trial.record)
         failure = trial.failure or _compare(lab, reference, trial, searched)
@@ -176,7 +177,9 @@ def explore(
             break
         is_only_one = trial.record.contested == 0 and not trial.record.choices and trial.record.task_count == 1
         if is_only_one or strategy.is_exhausted:
-            trouble = _incompleteness(lab, searched, reads_clock) or (None if is_only_one else strategy.trouble)
+            trouble = _incompleteness(lab, searched, reads_clock, has_wake_ups) or (
+                None if is_only_one else strategy.trouble
+            )
             if trouble is None:
                 explored.complete_over = _extent(lab, longest)
             elif not is_only_one:
@@ -279,7 +282,7 @@ def _compare(lab: Laboratory, reference: Reference, trial: Trial, searched: Sear
     return None if known else _strange(lab, reference, trial)
 
 
-def _incompleteness(lab: Laboratory, searched: Searched, reads_clock: bool) -> str | None:
+def _incompleteness(lab: Laboratory, searched: Searched, reads_clock: bool, has_wake_ups: bool) -> str | None:
     """Say why not every behaviour was seen although no schedule is left, if so."""
     if searched.uncontrolled:
         return "part of the test is outside control"
@@ -291,6 +294,8 @@ def _incompleteness(lab: Laboratory, searched: Searched, reads_clock: bool) -> s
         return "code of another module was met on the way; what it writes is not known everywhere"
     if lab.settings.explores_timeouts:
         return "not all early time-outs were tried"
+    if has_wake_ups:
+        return "event loops or pools were woken, and no operation tells by whom"
     return "the test reads the clock, and time may pass anywhere" if reads_clock else None
 
 

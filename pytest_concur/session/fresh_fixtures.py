@@ -20,7 +20,7 @@ class FreshFixtures:
 
     def __init__(self, item: pytest.Function, *, is_enabled: bool) -> None:
         self._item = item
-        self._left: tuple[object, dict[str, int]] = None, {}  # the last run's temporary folder, numbers before it
+        self._folder: object = None  # the last run's temporary one, while it is there
         self._is_method = isinstance(item.parent, pytest.Class)
         self._is_needed = is_enabled and (
             self._is_method
@@ -42,14 +42,13 @@ class FreshFixtures:
         if not self._is_needed:
             return call(self._arguments())
         self.remove_folder()
-        numbers = self._numbers.copy()
         try:
             if self._is_method:  # each run gets an instance of its own
                 for name in ("_instance", "_obj"):
                     item.__dict__.pop(name, None)
             item._initrequest()
             item._request._fillfixtures()
-            self._left = item.funcargs.get("tmp_path"), numbers
+            self._folder = item.funcargs.get("tmp_path")
             result = call(self._arguments())
         except BaseException as error:
             try:
@@ -63,20 +62,20 @@ class FreshFixtures:
 
     def keep_folder(self) -> None:
         """Leave the temporary folder of the last run, which failed, for those who want to look into it."""
-        self._left = None, {}
+        self._folder = None
 
     def remove_folder(self) -> None:
         """Remove the last run's temporary folder: a thousand runs had a thousand, and all are to have the same name."""
-        folder, numbers = self._left
+        folder, self._folder = self._folder, None
         if isinstance(folder, Path):
             shutil.rmtree(folder, ignore_errors=True)
-            self._numbers.update(numbers)
-            self._left = None, {}
-
-    @property
-    def _numbers(self) -> dict[str, int]:
-        """The next numbers for temporary folders, by how their names begin; where pytest counts them (from 9.1 on)."""
-        return getattr(getattr(self._item.config, "_tmp_path_factory", None), "_next_number", {})
+            factory = getattr(self._item.config, "_tmp_path_factory", None)
+            following: dict[str, int] = getattr(
+                factory, "_next_number", {}
+            )  # pytest 9.2 counts, 8.2 looks what is there
+            for name, number in list(following.items()):
+                if folder.name.lower() == f"{name}{number - 1}":
+                    following[name] = number - 1
 
     def _arguments(self) -> dict[str, Any]:
         item = self._item

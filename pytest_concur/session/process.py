@@ -51,12 +51,15 @@ def note_unraisable(notes: list[str]) -> Iterator[Callable[[], bool]]:
 
     Yields:
         Whether one of them was a Ctrl-C, which nobody has got to see.
+
+    Raises:
+        KeyboardInterrupt: in the end, if one was.
     """
-    interruptions: list[str] = []
+    is_interrupted = False
 
     def note(unraisable: sys.UnraisableHookArgs) -> None:
-        if issubclass(unraisable.exc_type, KeyboardInterrupt):
-            interruptions.append("")
+        nonlocal is_interrupted
+        is_interrupted |= issubclass(unraisable.exc_type, KeyboardInterrupt)
         text = f"ignored in {unraisable.object!r}".split(" at 0x")[0]
         sentence = f"{unraisable.exc_type.__name__}: {unraisable.exc_value} {text}"
         if sentence not in notes:
@@ -65,9 +68,11 @@ def note_unraisable(notes: list[str]) -> Iterator[Callable[[], bool]]:
     before = sys.unraisablehook
     sys.unraisablehook = note
     try:
-        yield lambda: bool(interruptions)
+        yield lambda: is_interrupted
     finally:
         sys.unraisablehook = before
+    if is_interrupted:
+        raise KeyboardInterrupt
 
 
 @contextmanager

@@ -226,6 +226,8 @@ class DPORStrategy:
             return
         run.finish()
         self.trouble = self.trouble or run.trouble
+        if getattr(seen, "has_wake_ups", False):
+            self.trouble = "event loops or pools were woken, and no operation tells by whom"
         if run.has_diverged or run.is_too_long:
             self.is_exhausted = True
             return

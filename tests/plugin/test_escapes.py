@@ -391,3 +391,68 @@ def test_threads_that_are_going_are_waited_for_without_the_tests_clock(pytester)
     assert result.test("test_with_an_ident_used_again").verdict == "passed", result.output
     assert result.test("test_with_a_clock_that_stands_still").verdict == "passed", result.output
     assert result.test("test_slow_finalizer").verdict in ("passed", "inconclusive"), result.output
+
+
+SIGNALLED = """
+    import asyncio
+    import signal
+
+
+    def wake_by_signal():
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+
+    @pytest.mark.concurrency(schedules=20)
+    def test_event_loop():
+        async def wait():
+            loop, woken = asyncio.get_running_loop(), asyncio.Event()
+            loop.add_signal_handler(signal.SIGUSR1, woken.set)
+            thread = threading.Thread(target=wake_by_signal)
+            thread.start()
+            await woken.wait()
+            loop.remove_signal_handler(signal.SIGUSR1)
+            thread.join()
+
+        asyncio.run(wait())
+
+
+    @pytest.mark.concurrency(schedules=20)
+    def test_event():
+        woken = threading.Event()
+        before = signal.signal(signal.SIGUSR1, lambda number, frame: woken.set())
+        thread = threading.Thread(target=wake_by_signal)
+        thread.start()
+        assert woken.wait(60)
+        thread.join()
+        signal.signal(signal.SIGUSR1, before)
+"""
+
+
+def test_a_signal_that_a_task_sends_may_wake_another(pytester):
+    """A handler runs in the main thread, whoever has the turn: who waits for what it does is not in a deadlock."""
+    result = run_project(pytester, module(SIGNALLED), UNHURRIED)
+
+    assert result.outcomes["passed"] == 2, result.output
+    assert not [finding for test in result.tests for finding in test.findings], result.output
+
+
+def test_no_search_with_an_event_loop_is_complete(pytester):
+    """Who wakes a loop is no operation that a systematic strategy sees: the others go on, and nothing is claimed."""
+    text = module(
+        """
+        import asyncio
+
+
+        @pytest.mark.concurrency(schedules=60)
+        def test_program():
+            async def both():
+                return await asyncio.gather(asyncio.to_thread(abs, -1), asyncio.to_thread(abs, -2))
+
+            assert asyncio.run(both()) == [1, 2]
+        """
+    )
+    result = run_project(pytester, text, UNHURRIED)
+
+    assert result.verdict == "passed", result.output
+    assert "60 schedules: 1 passed" in result.output
+    assert "all orders there are" not in result.output
