@@ -2,6 +2,9 @@
 
 Reading it makes it creep, a microsecond a read and ever more if nothing else happens between reads: a loop that waits
 for the clock without sleeping ends, as it would on a real machine.
+
+Processes, other machines and threads that nobody controls need real time. Where a run may depend on them its clock
+keeps step: for a while it does not run ahead of real time.
 """
 
 from __future__ import annotations
@@ -21,7 +24,14 @@ class VirtualClock:
         self._wall_ns = wall_ns
         self._monotonic_ns = monotonic_ns
         self.elapsed_ns = 0
+        self.has_run_ahead = False
+        """Time has passed without anybody having waited for it."""
+
+        self.was_held_back = False
+        """Reading would have made it run ahead of real time."""
+
         self._reads = 0
+        self._real_start_ns = self._in_step_until_ns = 0  # real times
 
     @classmethod
     def started_now(cls) -> VirtualClock:
@@ -33,8 +43,30 @@ class VirtualClock:
 
     def jump_to(self, elapsed_ns: int) -> None:
         """Move forward, never back."""
-        self.elapsed_ns = max(self.elapsed_ns, elapsed_ns)
+        if elapsed_ns > self.elapsed_ns:
+            self.elapsed_ns = elapsed_ns
+            self.has_run_ahead |= not self.is_in_step
         self._reads = 0
+
+    # ---- in step with real time ----
+
+    def keep_step(self, seconds: float) -> None:
+        """From now on, and for so many seconds, do not run ahead of real time."""
+        now = time.monotonic_ns()
+        self._real_start_ns = now - self.elapsed_ns
+        self._in_step_until_ns = now + round(seconds * 1e9)
+
+    @property
+    def is_in_step(self) -> bool:
+        """Whether this clock does not run ahead now."""
+        return self._in_step_until_ns > 0 and time.monotonic_ns() < self._in_step_until_ns
+
+    def lacks_ns(self, elapsed_ns: int) -> int:
+        """Return the nanoseconds of real time that must pass before this clock may move to ``elapsed_ns``."""
+        now = time.monotonic_ns()
+        return max(0, min(elapsed_ns + self._real_start_ns, self._in_step_until_ns) - now)
+
+    # ---- reading ----
 
     def read_wall_ns(self) -> int:
         return self._wall_ns + self._creep()
@@ -49,5 +81,11 @@ class VirtualClock:
     def _creep(self) -> int:
         doublings = max(0, self._reads - _PATIENCE)
         self._reads += 1
-        self.elapsed_ns += min(_CREEP_NS << min(doublings, 40), _LONGEST_CREEP_NS)
+        creep = min(_CREEP_NS << min(doublings, 40), _LONGEST_CREEP_NS)
+        if doublings:
+            lacks = self.lacks_ns(self.elapsed_ns + creep)
+            self.was_held_back |= lacks > 0
+            self.has_run_ahead |= not self.is_in_step
+            creep = max(_CREEP_NS, creep - lacks)
+        self.elapsed_ns += creep
         return self.elapsed_ns

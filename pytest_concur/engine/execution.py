@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from random import Random
 from typing import Any
 
-from pytest_concur.engine import carrier, departing, signals
+from pytest_concur.engine import carrier, departing, outside, signals
 from pytest_concur.engine.clock import VirtualClock
 from pytest_concur.engine.escapes import Escapes
 from pytest_concur.engine.frames import waiting_of
@@ -52,7 +52,7 @@ class Execution(Escapes):
         sleeps_through: bool = False,
         is_recording: bool = False,
         on_thread: Callable[[], None] = lambda: None,
-        has_foreign_threads: Callable[[Execution], bool] = lambda execution: False,
+        has_foreign_threads: Callable[[Collection[int | None]], bool] = lambda ours: False,
         uses_threads_again: bool = False,
         witness: Witness | None = None,
     ) -> None:
@@ -66,8 +66,8 @@ class Execution(Escapes):
             sleeps_through: A sleeping task lets time pass and goes on, others do not get a turn: a sequential run.
             is_recording: Remember where switches happened (slower).
             on_thread: Called first in each thread of a task.
-            has_foreign_threads: Whether threads that nobody controls might wake a task; asked before a deadlock is
-                declared.
+            has_foreign_threads: Whether threads other than those with the idents given might wake a task; asked before
+                a deadlock is declared.
             uses_threads_again: Tasks that nobody knows by their threads may have those of earlier runs, made as new.
             witness: Is told what happens; only if the scheduler sees operations.
         """
@@ -145,6 +145,7 @@ class Execution(Escapes):
         self._meter.settle()
         record = self.record
         record.contested, record.steps = self._meter.contested, self._meter.steps
+        record.has_run_ahead = self.clock.has_run_ahead
         record.task_count = len(self.tasks)
         if self.witness is not None:
             record.names = [task.name for task in self.tasks]
@@ -202,7 +203,7 @@ class Execution(Escapes):
     def _give_turn_away(self, me: Task) -> None:
         """The running task cannot go on; somebody else runs until it can and is chosen."""
         if not self._find_somebody() and not self._find_woken_from_outside():
-            if self._may_be_woken():
+            if self.may_be_woken():
                 self._idle()
                 self._wait_for_turn(me)
                 return
@@ -234,9 +235,17 @@ class Execution(Escapes):
         departing.wait()
         return self._notice_foreign_release()
 
-    def _may_be_woken(self) -> bool:
-        """Whether anything outside control might yet wake a task."""
-        return bool(self._externals) or self._has_foreign_threads(self) or departing.any_left()
+    def may_be_woken(self) -> bool:
+        """Whether anything outside control might yet wake a task, or time that is yet to pass."""
+        if self._externals or self._has_foreign_threads([task.ident for task in self.tasks]) or departing.any_left():
+            return True
+        has_deadline = any(task.deadline_ns is not None for task in self.tasks)
+        return self.clock.is_in_step and (has_deadline or signals.are_handled())
+
+    def end_stuck(self) -> None:
+        """Nobody has the turn, and nobody ever will: called by the watchdog."""
+        self.is_idle = False
+        self._stuck()
 
     def wake(self, resource: Resource) -> None:
         """``resource`` changed: its waiters, if there are any, may try again."""
@@ -267,7 +276,11 @@ class Execution(Escapes):
         self.point()
         if self._sleeps_through and self._sleeps < MOST_SLEEPS:
             self._sleeps += 1
-            self.clock.jump_to(self.clock.deadline(seconds))
+            deadline = self.clock.deadline(seconds)
+            if lacks := self.clock.lacks_ns(deadline):
+                self._note_outside(Sleep(seconds).describe(), self._place_of(self.current))
+                outside.wait(lacks / 1e9)
+            self.clock.jump_to(deadline)
             self.clock_was_read()
             return
         self.block(Sleep(seconds), self.clock.deadline(seconds))
@@ -275,6 +288,8 @@ class Execution(Escapes):
     def clock_was_read(self) -> None:
         """Reading lets time creep: somebody's deadline may have come."""
         self.record.reads_clock = True
+        if self.clock.was_held_back:
+            self._note_outside("a loop that reads the clock", self._place_of(self.current))
         now = self.clock.elapsed_ns
         if any(t.deadline_ns is not None and t.deadline_ns <= now and t.id not in self._enabled for t in self.tasks):
             self._meter.settle()
@@ -417,7 +432,7 @@ class Execution(Escapes):
         if self._find_somebody() or self._find_woken_from_outside():
             following, points = self._ask()
             self._hand_over(following, points)
-        elif self._may_be_woken():
+        elif self.may_be_woken():
             self._idle()
         else:
             self._stuck()

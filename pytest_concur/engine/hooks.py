@@ -16,6 +16,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from pytest_concur.engine import outside
 from pytest_concur.engine.alike import OrderedSet, function_name, thread_name
 from pytest_concur.engine.announced import AnnouncedLock, AnnouncedQueue, stack_from
 from pytest_concur.engine.blocking import (
@@ -40,6 +41,15 @@ from pytest_concur.instrument.rewrite import is_bound
 
 _get_ident = _thread.get_ident
 _start_joinable_thread: Any = getattr(_thread, "start_joinable_thread", None)  # CPython 3.13+
+_STARTS_OF_PROCESSES = [
+    start
+    for start in (
+        getattr(sys.modules.get("_posixsubprocess"), "fork_exec", None),  # there once pytest has imported subprocess
+        getattr(os, "posix_spawn", None),
+        getattr(os, "posix_spawnp", None),
+    )
+    if start is not None
+]
 _METHODS = {type(len), type(SIMPLE_QUEUE().get)}  # of built-in functions, and of methods bound to a built-in object
 _UNBOUND = type(list.append)
 _QUIET = {"acquire": "quiet_acquire", "release": "quiet_release"}
@@ -89,6 +99,8 @@ class Hooks:
             _thread.start_new_thread: self._start_new_thread,
             os._exit: _refuse("os._exit", "it would end pytest itself; raise SystemExit or return instead"),
         }
+        for start in _STARTS_OF_PROCESSES:
+            self._functions[start] = partial(self._start_process, start)
         for name in ("fork", "forkpty"):
             if hasattr(os, name):
                 self._functions[getattr(os, name)] = _refuse(
@@ -365,6 +377,14 @@ class Hooks:
         if isinstance(thread, threading.Thread):
             execution.boot(task)
         return handle
+
+    def _start_process(self, start: Any, *args: Any, **kwargs: Any) -> Any:
+        """A process needs real time, and nobody sees what it does."""
+        execution = self.mine()
+        if execution is not None:
+            execution.record.has_processes = True
+            execution.clock.keep_step(outside.PATIENCE_S)
+        return start(*args, **kwargs)
 
     def _set_sentinel(self) -> Any:
         real = _thread._set_sentinel()  # type: ignore[attr-defined]

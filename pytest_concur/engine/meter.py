@@ -16,6 +16,9 @@ FAIR_SHARE = 4
 IDLE_STEPS = 4_000
 """Points without anybody blocking, waking or ending before time is taken to pass, as on a real machine."""
 
+EXTENSION_STEPS = 100
+"""Steps that a run may go on for at a time beyond ``max_steps``."""
+
 
 class Meter:
     """The points of one run. A point is *contested* if it was passed while at least two tasks could run."""
@@ -119,6 +122,10 @@ class Meter:
         """Somebody blocked, woke or ended: time need not pass for a while."""
         self.time_check = self.steps + IDLE_STEPS
         self._set_limit()
+
+    def extend(self) -> None:
+        """The run may go on for another while although it is long."""
+        self.max_steps += EXTENSION_STEPS
 
     def interrupt_turn(self) -> tuple[int, int, int]:
         """Another task runs for a moment; return what :meth:`resume_turn` needs."""

@@ -42,6 +42,12 @@ class Record:
     """Where each preempted segment ended; only when ``is_recording``."""
 
     reads_clock: bool = False
+    has_run_ahead: bool = False
+    """Virtual time has passed that nobody waited for."""
+
+    has_processes: bool = False
+    """The body has started a process."""
+
     has_wake_ups: bool = False
     """Somebody waited under control for a wake-up call; no operation tells who wrote it."""
 

@@ -15,7 +15,7 @@ import sys
 from bisect import insort
 from typing import Any, ClassVar, NoReturn
 
-from pytest_concur.engine import carrier
+from pytest_concur.engine import carrier, outside
 from pytest_concur.engine.clock import VirtualClock
 from pytest_concur.engine.fairness import SHARE, RoundRobin, state_of
 from pytest_concur.engine.frames import place_of, site_of, waiting_of
@@ -184,6 +184,11 @@ class Turns:
         self._fair.note(self.current.id, state_of(sys._getframe(2)))
         if self._meter.steps < self._meter.max_steps:
             return
+        if self.clock.is_in_step:  # what is waited for may be on its way
+            self._meter.extend()
+            self._note_outside("a loop", self._place_of(self.current))
+            outside.wait(outside.NAP_S)
+            return
         ending: Ending = "livelock" if self._fair.is_going_in_circles(self._enabled) else "step-limit"
         waiting = [waiting_of(task) for task in self.tasks if task.waiting_for is not None]
         if self._is_draining and ending == "step-limit":
@@ -279,10 +284,20 @@ class Turns:
         deadlines = [t.deadline_ns for t in self.tasks if t.deadline_ns is not None and t.id not in self._enabled]
         if not deadlines:
             return False
+        if self.clock.lacks_ns(min(deadlines)):
+            waiting = next(waiting_of(task) for task in self.tasks if task.deadline_ns == min(deadlines))
+            self._note_outside(waiting.what, waiting.place)
+            return False
         self.clock.jump_to(min(deadlines))
         self._meter.note_progress()
         self._fire_due_timers()
         return True
+
+    def _note_outside(self, waiter: str, place: Place) -> None:
+        """Real time must pass: what happens meanwhile is no matter of the schedule."""
+        what = f"what {waiter} waits for, in real time,"
+        if all(each != what for each, _ in self.record.uncontrolled):
+            self.record.uncontrolled.append((what, str(place)))
 
     def _fire_due_timers(self) -> None:
         for task in self.tasks:
@@ -313,12 +328,17 @@ class Turns:
 
     def _regain(self) -> None:
         """The main thread was interrupted while it waited for its turn: end all others, as far as they listen."""
-        main = self.tasks[0]
-        if self.current is main:  # its turn has come: the baton was taken just before, or is there, or on its way
-            main.baton.acquire(timeout=ON_ITS_WAY_S)
+        main, is_idle = self.tasks[0], self.is_idle
+        self.is_idle = False  # nobody else takes the turn
+        if self.current is main:
+            if not is_idle:  # its turn has come: the baton was taken just before, or is there, or on its way
+                main.baton.acquire(timeout=ON_ITS_WAY_S)
+            self.current_ident = main.ident
             return
         self._call_off()
         self._meter.arm(0)
+        if is_idle:
+            self._end_next()
         if not main.baton.acquire(timeout=INTERRUPT_PATIENCE_S):
             for task in self._left():
                 self.record.stragglers.append(task.name)

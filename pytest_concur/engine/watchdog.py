@@ -128,9 +128,15 @@ class Watchdog:
         execution.take_turn_away(_call_at(frame), str(place_of(frame)))
 
     def _look_while_idle(self, execution: Execution, now: float) -> None:
+        may_be_woken = execution.may_be_woken()  # asked first: whoever has gone since then has woken whom it wakes
         execution.pick_somebody()
+        if not execution.is_idle or execution.clock.is_in_step:
+            return
+        if not may_be_woken:
+            execution.end_stuck()
+            return
         limit = self._limit_s if execution.has_externals else min(FOREIGN_PATIENCE_S, self._limit_s)
-        if execution.is_idle and now - self._progress_at > limit:
+        if now - self._progress_at > limit:
             execution.give_up(
                 "all tasks blocked; only a thread outside control could wake them",
                 ", ".join(each.describe() for each in execution.stuck_on()),

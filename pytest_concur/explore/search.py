@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from pytest_concur.engine import outside
 from pytest_concur.errors import NondeterminismFound
-from pytest_concur.explore import sequential
+from pytest_concur.explore import doubt, sequential
 from pytest_concur.explore.focus import FOCUS_FROM, focus, is_worth_focusing
 from pytest_concur.explore.minimize import MOST_RUNS, minimize
 from pytest_concur.explore.sequential import Reference
@@ -78,6 +79,9 @@ class Found:
     leaves_threads: bool = False
     """Tasks would not end when the run was over: each further run would leave more threads behind."""
 
+    takes_time: bool = False
+    """Its runs keep step with real time."""
+
     sites: tuple[str, ...] = ()
     executed: Executed = field(default_factory=lambda: Executed(Schedule(()), ()))
 
@@ -94,6 +98,10 @@ class Searched:
     is_step_limited: bool = False
     is_unrepeatable: bool = False
     """Two runs of one schedule differed."""
+
+    reads_clock: bool = False
+    has_wake_ups: bool = False
+    has_processes: bool = False
 
 
 def explore(
@@ -113,7 +121,7 @@ def explore(
     """
     searched = Searched(explored)
     start, rewriting, runs = time.perf_counter(), lab.patch.seconds, lab.runs
-    has_focus = is_muted = reads_clock = has_wake_ups = False
+    has_focus = is_muted = False
     longest = reference.contested
     handed_out: Counter[int] = Counter()
     for index in range(budget.schedules):
@@ -149,11 +157,15 @@ def explore(
         if index == len(remembered) and trial.failure is None:
             _run_twice(lab, reference, partial(strategy.scheduler, 0), mode, trial, searched)
         longest = max(longest, trial.record.contested)
-        reads_clock |= trial.record.reads_clock
-        has_wake_ups |= trial.record.has_wake_ups
         if index >= len(remembered):
             strategy.learn(trial.record)
         failure = trial.failure or _compare(lab, reference, trial, searched)
+        if failure is not None and not trial.record.stragglers and doubt.is_in_doubt(lab, trial):
+            holds, seen = _holds_in_step(lab, reference, failure, trial.record.schedule, is_focused=is_focused)
+            if not holds:
+                searched.uncontrolled += seen.record.uncontrolled
+                lab.in_step_s = outside.PATIENCE_S
+                continue
         if failure is not None and mode.flavour == "operate" and not trial.record.stragglers:
             again, _ = replay(lab, reference, trial.record.schedule, is_focused=is_focused)
             if again is None or again.signature != failure.signature:
@@ -173,13 +185,12 @@ def explore(
                 is_focused=is_focused,
                 executed=trial.record.executed,
                 leaves_threads=bool(trial.record.stragglers),
+                takes_time=bool(lab.in_step_s) or trial.record.has_processes,
             )
             break
         is_only_one = trial.record.contested == 0 and not trial.record.choices and trial.record.task_count == 1
         if is_only_one or strategy.is_exhausted:
-            trouble = _incompleteness(lab, searched, reads_clock, has_wake_ups) or (
-                None if is_only_one else strategy.trouble
-            )
+            trouble = _incompleteness(lab, searched) or (None if is_only_one else strategy.trouble)
             if trouble is None:
                 explored.complete_over = _extent(lab, longest)
             elif not is_only_one:
@@ -197,9 +208,15 @@ def settle(lab: Laboratory, reference: Reference, found: Found) -> bool:
     A failing run may leave state behind, in a class or a module. So each run here follows a sequential one, as it will
     in the session that replays the token.
     """
-    budget = 0 if found.leaves_threads else MOST_RUNS
+    budget = 0 if found.leaves_threads or found.takes_time else MOST_RUNS
     attempt = partial(_fails_alike, lab, reference, found)
     found.schedule = minimize(found.executed, attempt, budget=budget)
+    if found.schedule != found.executed.schedule and not found.leaves_threads:
+        _, trial = replay(lab, reference, found.schedule, is_focused=found.is_focused)
+        if doubt.is_in_doubt(lab, trial):
+            holds, _ = _holds_in_step(lab, reference, found.failure, found.schedule, is_focused=found.is_focused)
+            if not holds:
+                found.schedule = found.executed.schedule
     replays = []
     for number in range(1, MOST_REPLAYS + 1):
         failure, trial = replay(lab, reference, found.schedule, is_focused=found.is_focused)
@@ -235,7 +252,13 @@ def ask_gil(lab: Laboratory, reference: Reference, found: Found, seed: int) -> G
 
 
 def replay(
-    lab: Laboratory, reference: Reference, schedule: Schedule, *, sleeps_through: bool = False, is_focused: bool = False
+    lab: Laboratory,
+    reference: Reference,
+    schedule: Schedule,
+    *,
+    sleeps_through: bool = False,
+    is_focused: bool = False,
+    in_step_s: float | None = None,
 ) -> tuple[Failure | None, Trial]:
     """Run a schedule once, after a sequential run, with places of switches recorded."""
     lab.cleanse()
@@ -244,8 +267,18 @@ def replay(
         mode=lab.mode(is_focused=is_focused),
         is_recording=True,
         sleeps_through=sleeps_through,
+        in_step_s=in_step_s,
     )
     return trial.failure or _strange(lab, reference, trial), trial
+
+
+def _holds_in_step(
+    lab: Laboratory, reference: Reference, failure: Failure, schedule: Schedule, *, is_focused: bool
+) -> tuple[bool, Trial]:
+    """Whether a schedule fails alike in step with real time, and that run."""
+    seconds = doubt.patience_s(lab)
+    again, trial = replay(lab, reference, schedule, is_focused=is_focused, in_step_s=seconds)
+    return again is not None and again.signature == failure.signature, trial
 
 
 def _fails_alike(lab: Laboratory, reference: Reference, found: Found, schedule: Schedule) -> Executed | None:
@@ -282,10 +315,12 @@ def _compare(lab: Laboratory, reference: Reference, trial: Trial, searched: Sear
     return None if known else _strange(lab, reference, trial)
 
 
-def _incompleteness(lab: Laboratory, searched: Searched, reads_clock: bool, has_wake_ups: bool) -> str | None:
+def _incompleteness(lab: Laboratory, searched: Searched) -> str | None:
     """Say why not every behaviour was seen although no schedule is left, if so."""
     if searched.uncontrolled:
         return "part of the test is outside control"
+    if searched.has_processes:
+        return "it starts processes, which are outside control"
     if searched.is_step_limited:
         return "a run reached max_steps"
     if searched.is_unrepeatable:
@@ -294,9 +329,9 @@ def _incompleteness(lab: Laboratory, searched: Searched, reads_clock: bool, has_
         return "code of another module was met on the way; what it writes is not known everywhere"
     if lab.settings.explores_timeouts:
         return "not all early time-outs were tried"
-    if has_wake_ups:
+    if searched.has_wake_ups:
         return "event loops or pools were woken, and no operation tells by whom"
-    return "the test reads the clock, and time may pass anywhere" if reads_clock else None
+    return "the test reads the clock, and time may pass anywhere" if searched.reads_clock else None
 
 
 def _extent(lab: Laboratory, points: int) -> str:
@@ -341,9 +376,13 @@ def _take_note(searched: Searched, trial: Trial) -> bool:
     for each in trial.record.uncontrolled:
         if each not in searched.uncontrolled:
             searched.uncontrolled.append(each)
-    searched.is_step_limited |= trial.record.ending == "step-limit"
+    record = trial.record
+    searched.is_step_limited |= record.ending == "step-limit"
+    searched.reads_clock |= record.reads_clock
+    searched.has_wake_ups |= record.has_wake_ups
+    searched.has_processes |= record.has_processes
     searched.passing = trial.passing
-    return trial.passing is not None or trial.record.ending == "gave-up" or bool(trial.record.stragglers)
+    return trial.passing is not None or record.ending == "gave-up" or bool(record.stragglers)
 
 
 def _discovers(index: int) -> bool:

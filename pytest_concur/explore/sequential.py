@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import permutations
 from typing import Any
 
+from pytest_concur.engine import outside
+from pytest_concur.explore import doubt
 from pytest_concur.explore.trial import Failure, Laboratory, Trial
 from pytest_concur.model.outcome import matches, without
 from pytest_concur.strategies.sequential import ReplayDecisions, Sequential
@@ -132,7 +135,10 @@ def fails_sequentially(lab: Laboratory, choices: tuple[int, ...]) -> bool:
 
 def _run(lab: Laboratory, reference: Reference, rank: Callable[[int], int], words: str) -> Trial | None:
     """Run one order; ``None`` if the reference ends with it."""
-    trial = lab.run(lambda: Sequential(rank), sleeps_through=True, freeze_names=False)
+    run = partial(lab.run, lambda: Sequential(rank), sleeps_through=True, freeze_names=False)
+    trial = run()
+    if trial.failure is not None and doubt.is_in_doubt(lab, trial):
+        trial = _settle_doubt(lab, run, trial)
     reference.uncontrolled += trial.record.uncontrolled
     reference.is_step_limited |= trial.record.ending in ("step-limit", "gave-up")
     if trial.passing is not None:
@@ -142,6 +148,16 @@ def _run(lab: Laboratory, reference: Reference, rank: Callable[[int], int], word
     elif trial.record.ending != "gave-up":
         return trial
     return None
+
+
+def _settle_doubt(lab: Laboratory, run: Callable[..., Trial], trial: Trial) -> Trial:
+    """Return the same run in step with real time, and stay in step, if it ends in another way."""
+    again = run(in_step_s=doubt.patience_s(lab))
+    assert trial.failure is not None, "called for a failure"
+    if again.failure is not None and again.failure.signature == trial.failure.signature:
+        return trial
+    lab.in_step_s = outside.PATIENCE_S
+    return again
 
 
 def _in_order(order: tuple[int, ...] = ()) -> Callable[[int], int]:

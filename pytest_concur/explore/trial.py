@@ -8,7 +8,7 @@ import sys
 import threading
 import traceback
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -93,7 +93,8 @@ class Settings:
     """Whether an exception ends the test as it is: skip, xfail, exit."""
 
     is_assertion: Callable[[BaseException], bool] = lambda error: isinstance(error, AssertionError)
-    foreign_threads: Callable[[Execution], bool] = lambda execution: False
+    foreign_threads: Callable[[Collection[int | None]], bool] = lambda ours: False
+    """Whether there are threads that may wake a task, other than those with the idents given and pytest's."""
 
 
 class Laboratory:
@@ -110,6 +111,9 @@ class Laboratory:
         self._clock = VirtualClock.started_now()
         self.settings = settings
         self._plain_mode = Mode(granularity=settings.granularity)
+        self.in_step_s = 0.0
+        """Seconds for which the clock of each run keeps step with real time: the outside plays a part."""
+
         self.runs = 0
         self.longest_ns = 0
         """Virtual time that a run took, the longest."""
@@ -127,6 +131,7 @@ class Laboratory:
         observer: Observer | None = None,
         make_witness: Callable[[], Witness] | None = None,
         on_attempt: Callable[[], None] = lambda: None,
+        in_step_s: float | None = None,
     ) -> Trial:
         """Run the body once; again while it meets code that is not instrumented yet.
 
@@ -142,6 +147,7 @@ class Laboratory:
             observer: Is told of every point; needs the flavour ``observe``.
             make_witness: Returns the witness of an attempt; needs the flavour ``operate``.
             on_attempt: Called before each attempt.
+            in_step_s: Takes the place of the attribute of that name in this run.
         """
         self.patch.install(mode or self._plain_mode)
         self._hooks.observer = observer
@@ -149,6 +155,8 @@ class Laboratory:
         discovery.start() if discovers else discovery.pause()
         trial: Trial | None = None
         has_passed = False
+        usual_s = self.in_step_s
+        self.in_step_s = usual_s if in_step_s is None else in_step_s
         try:
             for _ in range(MOST_REPEATS):
                 if trial is not None and trial.failure is not None:
@@ -169,6 +177,7 @@ class Laboratory:
             assert trial is not None, "at least one attempt is made"
             return trial
         finally:
+            self.in_step_s = usual_s
             self._hooks.observer = None
 
     def cleanse(self) -> bool:
@@ -231,6 +240,8 @@ class Laboratory:
         settings = self.settings
         kind = SeeingExecution if sees_operations else Execution
         clock = self._clock.restarted()
+        if self.in_step_s:
+            clock.keep_step(self.in_step_s)
         execution = kind(
             scheduler,
             self._hooks.countdown,

@@ -31,12 +31,18 @@ _ROLES: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("concurrent.futures._base", "_AcquireFutures.__init__"): {"id": "stable_id"},
     ("asyncio.base_events", "BaseEventLoop._run_once"): {"select": "selected"},
     ("asyncio.selector_events", "BaseSelectorEventLoop._write_to_self"): {"send": "sent"},
+    ("subprocess", "Popen._execute_child"): {"_fork_exec": "substitute"},
+    ("subprocess", "Popen._posix_spawn"): {"posix_spawn": "substitute"},
+    ("multiprocessing.util", "spawnv_passfds"): {"fork_exec": "substitute"},
     ("multiprocessing.pool", "Pool.__init__"): {"_quick_get": "substitute", "_quick_put": "substitute"},
     ("multiprocessing.pool", "Pool._wait_for_updates"): {"wait": "awaited"},
     ("multiprocessing.pool", "Pool._terminate_pool"): {"put": "notified"},
     ("multiprocessing.pool", "_PoolCache.__delitem__"): {"put": "notified"},
 }
 """Hooks of their own: module and function -> name loaded -> role."""
+
+_STARTS_PROCESSES = frozenset({"subprocess", "multiprocessing.util"})
+"""Modules that wait for processes, in real time, and are left to do so."""
 
 _THREAD_METHODS = INTERCEPTED_METHODS | {"join", "is_done"}
 
@@ -67,6 +73,8 @@ def may_block(module: str, code: types.CodeType, facts: ModuleFacts, *, is_libra
     """
     if (module, code.co_qualname) in _ROLES:
         return True
+    if module in _STARTS_PROCESSES:
+        return False
     names = _BLOCKING_NAMES | facts.intercepted
     if module == "threading":
         names = names | _THREAD_METHODS
@@ -77,12 +85,15 @@ def may_block(module: str, code: types.CodeType, facts: ModuleFacts, *, is_libra
 
 def library_recipe(module: str, code: types.CodeType, intercepted: frozenset[str]) -> Recipe:
     """Return how a library's function is rewritten: where it blocks, without points."""
+    roles = _ROLES.get((module, code.co_qualname), {})
+    if module in _STARTS_PROCESSES:
+        return Recipe(has_points=False, methods_intercepted=frozenset(), roles=roles)
     is_thread = module == "threading"
     return Recipe(
         has_points=False,
         globals_intercepted=intercepted,
         methods_intercepted=_THREAD_METHODS if is_thread else INTERCEPTED_METHODS,
-        roles=_ROLES.get((module, code.co_qualname), {}),
+        roles=roles,
         is_quiet=is_thread and _is_bookkeeping(code.co_qualname),
     )
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from pytest_concur.engine import carrier, renewal
-from pytest_concur.engine.execution import Execution
+from pytest_concur.engine import carrier, outside, renewal
 from pytest_concur.engine.hooks import Hooks
 from pytest_concur.engine.watchdog import BUSY_LIMIT_S, Watchdog
 from pytest_concur.errors import (
@@ -297,10 +297,20 @@ class TestRunner:
             self._replay_witnessed(lab, token)
         if token.is_focused:
             focus(lab)
-        failure, trial = search.replay(
-            lab, reference, token.schedule, sleeps_through=token.is_sequential, is_focused=token.is_focused
+        replay = partial(
+            search.replay,
+            lab,
+            reference,
+            token.schedule,
+            sleeps_through=token.is_sequential,
+            is_focused=token.is_focused,
         )
+        failure, trial = replay()
         problem = divergence(token, trial)
+        if trial.record.has_run_ahead and (problem is not None or failure is None):
+            lab.in_step_s = outside.PATIENCE_S  # as when it was found, perhaps
+            failure, trial = replay()
+            problem = divergence(token, trial)
         if problem is None and failure is None:
             problem = "the schedule was followed to its end and nothing failed: the failure is gone"
         if problem is not None or failure is None:
@@ -378,8 +388,8 @@ class TestRunner:
     def _settings(self) -> Settings:
         options, around = self._options, self._around
 
-        def foreign(execution: Execution) -> bool:
-            ours = {task.ident for task in execution.tasks} | around.infrastructure
+        def foreign(tasks: Collection[int | None]) -> bool:
+            ours = around.infrastructure.union(tasks)
             # ``is_alive`` would take a lock on behalf of the task that asks, which may have ended
             living = sys._current_frames()
             return any(
