@@ -13,6 +13,7 @@ import threading
 import time
 import types
 from collections.abc import Callable
+from datetime import UTC, date, datetime, tzinfo
 from functools import partial
 from typing import Any
 
@@ -95,6 +96,10 @@ class Hooks:
             time.monotonic_ns: lambda: self._clock().read_monotonic_ns(),
             time.perf_counter: lambda: self._clock().read_monotonic_ns() / 1e9,
             time.perf_counter_ns: lambda: self._clock().read_monotonic_ns(),
+            datetime.now: self._now,
+            datetime.utcnow: lambda: self._now(UTC).replace(tzinfo=None),
+            datetime.today: self._now,
+            date.today: lambda: self._now().date(),
             os.urandom: self._urandom,
             _thread.start_new_thread: self._start_new_thread,
             os._exit: _refuse("os._exit", "it would end pytest itself; raise SystemExit or return instead"),
@@ -183,7 +188,7 @@ class Hooks:
                 found = execution.locks.get(id(owner))
                 if found is not None:
                     return getattr(found, value.__name__, value)
-            if type(owner) is types.ModuleType:
+            if type(owner) is types.ModuleType or owner is datetime or owner is date:
                 replacement = self._functions.get(value)
                 return value if replacement is None or self.mine() is None else replacement
             counterpart = self._counterpart(owner)
@@ -334,6 +339,9 @@ class Hooks:
         assert execution is not None, "the clock is only handed out inside a run"
         execution.clock_was_read()
         return execution.clock
+
+    def _now(self, tz: tzinfo | None = None) -> datetime:
+        return datetime.fromtimestamp(self._clock().read_wall_ns() / 1e9, tz)
 
     def _sleep(self, seconds: float) -> None:
         if seconds < 0:

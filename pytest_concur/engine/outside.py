@@ -1,19 +1,47 @@
-"""The world outside control: other processes, other machines, threads that nobody knows. It needs real time."""
+"""The world outside control: the system, processes, other machines, threads that nobody knows. It needs real time.
+
+Whether a run has to do with it is asked by looking on: each call of a function written in C is seen by a profile
+function, which is slow, and so is done only where the answer matters.
+"""
 
 from __future__ import annotations
 
 import _thread
-import os
-import stat
+import sys
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Literal
+
+from pytest_concur.engine.frames import is_ours
 
 PATIENCE_S = 10.0
-"""Real time that the outside is given where there is a sign of it."""
-
-SIGNLESS_PATIENCE_S = 1.0
-"""The same where there is none: a file may be all that is shared."""
+"""Real time that the outside is given in a run."""
 
 NAP_S = 0.001
 """Real time given at once to a task that is waited for in a loop."""
+
+Kind = Literal["clock", "system", "files"]
+
+_CLOCK = frozenset(
+    "sleep time time_ns monotonic monotonic_ns perf_counter perf_counter_ns clock_gettime clock_gettime_ns localtime "
+    "gmtime ctime asctime strftime now utcnow today".split()
+)
+_SYSTEM = frozenset({
+    "_socket", "_ssl", "select", "fcntl", "mmap", "_sqlite3", "sqlite3", "_multiprocessing", "_posixshmem",
+    "_posixsubprocess", "_signal", "signal", "_winapi", "_overlapped", "msvcrt",
+})  # fmt: skip
+_SYSTEM_CALLS = frozenset(
+    "wait wait3 wait4 waitid waitpid kill killpg read readv write writev pidfd_open posix_spawn posix_spawnp "
+    "open mkdir link symlink".split()
+)
+_HARMLESS = frozenset(
+    "fspath getpid getcwd urandom cpu_count sched_getaffinity get_terminal_size isatty getsignal valid_signals "
+    "default_int_handler register_at_fork".split()
+)
+_IN_MEMORY = frozenset({"StringIO", "BytesIO", "IncrementalNewlineDecoder"})
+_TEST_RUNNER = ("_pytest", "pluggy", "pytest")
 
 _never = _thread.allocate_lock()  # to wait a moment: a test may have put something else in the place of ``time.sleep``
 _never.acquire()
@@ -24,31 +52,66 @@ def wait(seconds: float) -> None:
     _never.acquire(timeout=seconds)
 
 
-def has_signs() -> bool:
-    """Whether this process has children, or sockets; true where the system cannot tell."""
-    return _has_children() or _has_sockets()
+class Signs:
+    """What shows that a run has to do with the outside."""
+
+    def __init__(self) -> None:
+        self.kinds: set[Kind] = set()
+        self.clock_readers: set[str] = set()
+        """Top-level names of installed packages that ask the real clock, or sleep in real time."""
+
+    @property
+    def are_hard(self) -> bool:
+        """Whether there is more than files, which others seldom write."""
+        return not self.kinds <= {"files"}
+
+    @contextmanager
+    def looking_on(self) -> Iterator[None]:
+        """Look on at what the calling thread does."""
+        before = sys.getprofile()
+        self.look_on()
+        try:
+            yield
+        finally:
+            sys.setprofile(before)
+
+    def look_on(self) -> None:
+        """Look on at what the calling thread does, from now on."""
+        sys.setprofile(self._see)
+
+    def _see(self, frame: types.FrameType, event: str, function: object) -> None:
+        if event != "c_call":
+            return
+        kind = _kind_of(_home_of(function), getattr(function, "__name__", ""))
+        if kind is None or (kind in self.kinds and kind != "clock") or is_ours(frame):
+            return
+        package = str(frame.f_globals.get("__name__", "?")).partition(".")[0]
+        if package in _TEST_RUNNER:
+            return
+        self.kinds.add(kind)
+        if kind == "clock" and "-packages" in frame.f_code.co_filename:
+            self.clock_readers.add(package)
 
 
-def _has_children() -> bool:
-    try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return False
-    except (AttributeError, OSError):
-        pass
-    return True
+def _home_of(function: object) -> str:
+    """Return the module of a function written in C; for a method that of its class, and the class."""
+    owner = getattr(function, "__self__", None)
+    if isinstance(owner, types.ModuleType):
+        return owner.__name__
+    kind = owner if isinstance(owner, type) else type(owner)
+    return f"{kind.__module__}.{kind.__name__}" if owner is not None else str(getattr(function, "__module__", None))
 
 
-def _has_sockets() -> bool:
-    try:
-        numbers = list(map(int, os.listdir("/dev/fd")))
-    except OSError:
-        return True
-    return any(map(_is_socket, numbers))
-
-
-def _is_socket(number: int) -> bool:
-    try:
-        return stat.S_ISSOCK(os.fstat(number).st_mode)
-    except OSError:  # closed since it was listed
-        return False
+@cache
+def _kind_of(home: str, name: str) -> Kind | None:
+    module, _, class_name = home.partition(".")
+    if name in _HARMLESS or class_name in _IN_MEMORY:
+        return None
+    if module in ("time", "datetime"):
+        return "clock" if name in _CLOCK else None
+    if module in _SYSTEM or (module in ("posix", "nt") and name in _SYSTEM_CALLS):
+        return "system"
+    if module in ("posix", "nt", "_io", "io"):
+        return "files"
+    is_standard = module in sys.stdlib_module_names or module == "None"
+    return None if is_standard else "files"  # a compiled library: who knows

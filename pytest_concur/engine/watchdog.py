@@ -1,9 +1,9 @@
 """The one place where wall time counts: a task that makes no progress where nobody sees it.
 
-A task blocked in a socket, a subprocess or a C extension passes no point and calls no hook. When its thread has stood
-at the same instruction for a while without using any processor time, others get a turn; it is taken back when it
-returns, and reported as uncontrolled. A task that computes is left alone until :data:`BUSY_LIMIT_S`. Nothing that the
-watchdog sees ever becomes a deadlock.
+A task blocked in a socket, a subprocess or a C extension passes no point and calls no hook, nor does one in a library
+that looks again and again whether its time has come. When its thread has used hardly any processor time for a while,
+others get a turn; it is taken back when it returns, and reported as uncontrolled. A task that computes is left alone
+until :data:`BUSY_LIMIT_S`. Nothing that the watchdog sees ever becomes a deadlock.
 """
 
 from __future__ import annotations
@@ -29,6 +29,14 @@ PATIENCE_S = 0.5
 KNOWN_PATIENCE_S = 0.03
 """The same, at a place where that has happened before in this test."""
 
+IN_STEP_PATIENCE_S = 0.01
+"""The same, in a run in step with real time, where others may be what is waited for."""
+
+IN_STEP_TICK_S = 0.005
+
+COMPUTING_SHARE = 0.25
+"""Part of the time for which a thread has a processor if it is one that computes."""
+
 BUSY_LIMIT_S = 20.0
 """How long a run may go without a scheduling point before it is given up."""
 
@@ -53,9 +61,9 @@ class Watchdog:
         self._stop = _thread.allocate_lock()
         self._known: set[tuple[int, int]] = set()
         self._seen: Any = None
-        self._still: Any = None
-        self._seen_asleep: Any = None  # where it stood when the system said that it sleeps
+        self._still: Any = None  # what was seen of the thread when it began to stand still
         self._progress_at = self._still_at = 0.0
+        self._asleep_at = -1.0  # since when it had stood still when the system said that it sleeps
         self._old_handler: Any = None
 
     def __enter__(self) -> Watchdog:
@@ -73,12 +81,14 @@ class Watchdog:
     def _watch(self) -> None:
         # a machine that stands still for seconds stops the watch, too: only time in which it could look is counted
         watched, before = 0.0, time.monotonic()
-        while not self._stop.acquire(timeout=TICK_S):
+        tick = TICK_S
+        while not self._stop.acquire(timeout=tick):
             now = time.monotonic()
             watched, before = watched + min(now - before, 2 * TICK_S), now
             execution = self._hooks.active
             if execution is not None:
                 self._look(execution, watched)
+            tick = IN_STEP_TICK_S if execution is not None and execution.clock.is_in_step else TICK_S
 
     def _look(self, execution: Execution, now: float) -> None:
         seen = id(execution), execution.progress, self._hooks.countdown.passed()
@@ -97,9 +107,7 @@ class Watchdog:
                 execution.lose_turn()
                 execution.give_up(f"the thread of task {task.name} has gone and taken the turn along", "unknown")
             return
-        still = id(frame), frame.f_lasti, _cpu_time(ident)
-        if still != self._still:
-            self._still, self._still_at = still, now
+        if self._has_computed(ident, frame, now):
             if now - self._progress_at > self._limit_s and not _is_debugging(frame):
                 self._end_computation(execution, ident, frame, now)
             return
@@ -115,17 +123,33 @@ class Watchdog:
         stands = user_frame(frame)
         site = (id(stands.f_code), stands.f_lasti) if stands is not None else (0, 0)
         patience = KNOWN_PATIENCE_S if site in self._known else PATIENCE_S
+        if execution.clock.is_in_step:
+            patience = IN_STEP_PATIENCE_S
         if now - self._still_at < patience or _is_debugging(frame):
             return
-        if self._seen_asleep != still:
+        if self._asleep_at != self._still_at:
             if _waits_for_processor(ident):  # lets the GIL go
-                self._still_at = now
+                self._still = None
                 return
-            self._seen_asleep = still
+            self._asleep_at = self._still_at
             self._look(execution, now)
             return
         self._known.add(site)
         execution.take_turn_away(_call_at(frame), str(place_of(frame)))
+
+    def _has_computed(self, ident: int, frame: Any, now: float) -> bool:
+        """Whether a thread has used the processor since it was seen to stand still; if so, that begins anew."""
+        used = _cpu_time(ident)
+        if used is None:  # whoever stands at another instruction has moved
+            still: Any = id(frame), frame.f_lasti
+            is_same = self._still == still
+        else:
+            still = ident, used
+            share = COMPUTING_SHARE * (now - self._still_at)
+            is_same = self._still is not None and self._still[0] == ident and used - self._still[1] <= share
+        if not is_same:
+            self._still, self._still_at = still, now
+        return not is_same
 
     def _look_while_idle(self, execution: Execution, now: float) -> None:
         may_be_woken = execution.may_be_woken()  # asked first: whoever has gone since then has woken whom it wakes
@@ -164,12 +188,12 @@ class Watchdog:
             raise TaskAborted
 
 
-def _cpu_time(ident: int) -> float:
-    """Processor time of a living thread, in seconds; constant where the system cannot tell."""
+def _cpu_time(ident: int) -> float | None:
+    """Processor time of a living thread, in seconds; ``None`` where the system cannot tell."""
     try:
         return time.clock_gettime(time.pthread_getcpuclockid(ident))
     except (AttributeError, OSError):
-        return 0.0
+        return None
 
 
 def _waits_for_processor(ident: int) -> bool:

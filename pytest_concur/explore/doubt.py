@@ -1,26 +1,90 @@
 """Failures that may say no more than that nobody waited.
 
 Virtual time runs ahead of real time, and a loop that waits is given up after so many steps. To a process, another
-machine or a thread outside control that leaves no time at all. So a failure that came after time had run ahead, or
-where tasks wait for ever, counts if it also comes while the clock keeps step with real time for a while.
+machine or a thread outside control that leaves no time at all; and a library that is not instrumented asks the real
+clock. Who waits in a library or in the system, with a time-out in real time, keeps the tasks that it waits for from
+running. So what fails after time had run ahead, after nobody had used a processor for a moment, or where tasks wait for
+ever, is in doubt.
+
+It is run again, looking on. If it has nothing to do with the outside, it counts. Else it is run in step with real time:
+if it fails again, and time has not run ahead even so, it counts.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from pytest_concur.engine import outside, signals
-from pytest_concur.explore.trial import Laboratory, Trial
+from pytest_concur.engine.outside import Signs
+from pytest_concur.explore.trial import Failure, Laboratory, Trial
+
+STOOD_S = 0.01
+"""Real time in which nothing happens here that is worth a look."""
+
+Again = Callable[..., tuple[Failure | None, Trial]]
+"""Runs the same schedule again; takes what :meth:`Laboratory.run` takes. Returns what failed, and the run."""
 
 
-def is_in_doubt(lab: Laboratory, trial: Trial) -> bool:
-    """Whether what went wrong in a run may not go wrong if the outside is given time."""
-    record = trial.record
-    if lab.in_step_s:
-        return False
-    is_endless = record.ending == "livelock" or (record.ending in ("deadlock", "leak") and signals.are_handled())
-    return record.has_run_ahead or is_endless
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a doubt."""
+
+    counts: bool
+    why_not: tuple[str, str] = ("", "")
+    """What was outside control, and where."""
+
+    is_hopeless: bool = False
+    """No run can tell: it would take too long."""
+
+    trial: Trial | None = None
+    """The run in step with real time, if it ended in another way."""
 
 
-def patience_s(lab: Laboratory) -> float:
-    """Return the seconds for which clocks are to keep step, where that is in question."""
-    has_signs = lab.settings.foreign_threads(()) or outside.has_signs()
-    return outside.PATIENCE_S if has_signs else outside.SIGNLESS_PATIENCE_S
+def ask(lab: Laboratory, failure: Failure, trial: Trial, again: Again) -> Answer:
+    """Say whether a failure counts; if it does not, all further runs keep step with real time."""
+    if not _is_in_doubt(failure, trial):
+        return Answer(True)
+    runs = lab.runs
+    try:
+        return _look_into(lab, failure, trial, again)
+    finally:
+        lab.runs = runs  # whether a task has stood still may depend on the machine: these are not counted
+
+
+def _is_in_doubt(failure: Failure, trial: Trial) -> bool:
+    is_timeout = isinstance(failure.error, TimeoutError)
+    return trial.record.has_run_ahead or trial.stood_s > STOOD_S or is_timeout or _is_endless(trial)
+
+
+def _is_endless(trial: Trial) -> bool:
+    ending = trial.record.ending
+    return ending == "livelock" or (ending in ("deadlock", "leak") and signals.are_handled())
+
+
+def _look_into(lab: Laboratory, failure: Failure, trial: Trial, again: Again) -> Answer:
+    signs = Signs()
+    again(signs=signs)
+    if lab.settings.foreign_threads(()):
+        signs.kinds.add("system")
+    if not signs.kinds:
+        return Answer(True)
+    if not lab.in_step_s:
+        found, in_step = again(in_step_s=outside.PATIENCE_S)
+        if found is None or found.signature != failure.signature:
+            lab.in_step_s = outside.PATIENCE_S
+            return Answer(False, _told(signs, in_step), trial=in_step)
+        trial = in_step
+    if signs.are_hard and (trial.record.has_run_ahead or trial.record.ending == "livelock"):
+        lab.in_step_s = outside.PATIENCE_S
+        return Answer(False, _told(signs, trial), is_hopeless=True)
+    return Answer(True)
+
+
+def _told(signs: Signs, trial: Trial) -> tuple[str, str]:
+    noted = [(what, where) for what, where in trial.record.uncontrolled if what.startswith("what ")]
+    noted += [*trial.record.uncontrolled, ("what the test waits for, in real time,", "an unknown place")]
+    what, where = noted[0]
+    if readers := sorted(signs.clock_readers):
+        what = f"the clock that {' and '.join(readers)} asked (without scope={readers} it is the real one)"
+    return what, where

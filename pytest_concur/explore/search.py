@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from pytest_concur.engine import outside
+from pytest_concur.engine.outside import Signs
 from pytest_concur.errors import NondeterminismFound
 from pytest_concur.explore import doubt, sequential
 from pytest_concur.explore.focus import FOCUS_FROM, focus, is_worth_focusing
@@ -160,15 +160,17 @@ def explore(
         if index >= len(remembered):
             strategy.learn(trial.record)
         failure = trial.failure or _compare(lab, reference, trial, searched)
-        if failure is not None and not trial.record.stragglers and doubt.is_in_doubt(lab, trial):
-            holds, seen = _holds_in_step(lab, reference, failure, trial.record.schedule, is_focused=is_focused)
-            if not holds:
-                searched.uncontrolled += seen.record.uncontrolled
-                lab.in_step_s = outside.PATIENCE_S
+        if failure is not None and not trial.record.stragglers:
+            again = partial(replay, lab, reference, trial.record.schedule, is_focused=is_focused)
+            answer = doubt.ask(lab, failure, trial, again)
+            if not answer.counts:
+                searched.uncontrolled.append(answer.why_not)
+                if answer.is_hopeless:
+                    break
                 continue
         if failure is not None and mode.flavour == "operate" and not trial.record.stragglers:
-            again, _ = replay(lab, reference, trial.record.schedule, is_focused=is_focused)
-            if again is None or again.signature != failure.signature:
+            found, _ = again()
+            if found is None or found.signature != failure.signature:
                 # containers that operations touched are kept alive for a run: the program noticed
                 searched.notes.append(
                     f"schedule {explored.schedules} failed ({failure.summary}) while each operation was watched, "
@@ -211,12 +213,11 @@ def settle(lab: Laboratory, reference: Reference, found: Found) -> bool:
     budget = 0 if found.leaves_threads or found.takes_time else MOST_RUNS
     attempt = partial(_fails_alike, lab, reference, found)
     found.schedule = minimize(found.executed, attempt, budget=budget)
-    if found.schedule != found.executed.schedule and not found.leaves_threads:
-        _, trial = replay(lab, reference, found.schedule, is_focused=found.is_focused)
-        if doubt.is_in_doubt(lab, trial):
-            holds, _ = _holds_in_step(lab, reference, found.failure, found.schedule, is_focused=found.is_focused)
-            if not holds:
-                found.schedule = found.executed.schedule
+    if found.schedule != found.executed.schedule:
+        again = partial(replay, lab, reference, found.schedule, is_focused=found.is_focused)
+        failure, trial = again()
+        if failure is not None and not doubt.ask(lab, failure, trial, again).counts:
+            found.schedule = found.executed.schedule
     replays = []
     for number in range(1, MOST_REPLAYS + 1):
         failure, trial = replay(lab, reference, found.schedule, is_focused=found.is_focused)
@@ -259,6 +260,7 @@ def replay(
     sleeps_through: bool = False,
     is_focused: bool = False,
     in_step_s: float | None = None,
+    signs: Signs | None = None,
 ) -> tuple[Failure | None, Trial]:
     """Run a schedule once, after a sequential run, with places of switches recorded."""
     lab.cleanse()
@@ -268,17 +270,9 @@ def replay(
         is_recording=True,
         sleeps_through=sleeps_through,
         in_step_s=in_step_s,
+        signs=signs,
     )
     return trial.failure or _strange(lab, reference, trial), trial
-
-
-def _holds_in_step(
-    lab: Laboratory, reference: Reference, failure: Failure, schedule: Schedule, *, is_focused: bool
-) -> tuple[bool, Trial]:
-    """Whether a schedule fails alike in step with real time, and that run."""
-    seconds = doubt.patience_s(lab)
-    again, trial = replay(lab, reference, schedule, is_focused=is_focused, in_step_s=seconds)
-    return again is not None and again.signature == failure.signature, trial
 
 
 def _fails_alike(lab: Laboratory, reference: Reference, found: Found, schedule: Schedule) -> Executed | None:

@@ -12,7 +12,6 @@ from functools import partial
 from itertools import permutations
 from typing import Any
 
-from pytest_concur.engine import outside
 from pytest_concur.explore import doubt
 from pytest_concur.explore.trial import Failure, Laboratory, Trial
 from pytest_concur.model.outcome import matches, without
@@ -137,8 +136,19 @@ def _run(lab: Laboratory, reference: Reference, rank: Callable[[int], int], word
     """Run one order; ``None`` if the reference ends with it."""
     run = partial(lab.run, lambda: Sequential(rank), sleeps_through=True, freeze_names=False)
     trial = run()
-    if trial.failure is not None and doubt.is_in_doubt(lab, trial):
-        trial = _settle_doubt(lab, run, trial)
+    if trial.failure is not None:
+
+        def again(**how: Any) -> tuple[Failure | None, Trial]:
+            seen = run(**how)
+            return seen.failure, seen
+
+        answer = doubt.ask(lab, trial.failure, trial, again)
+        if not answer.counts:
+            reference.uncontrolled.append(answer.why_not)
+            reference.is_exhausted = answer.is_hopeless
+            if answer.trial is None:
+                return None
+            trial = answer.trial
     reference.uncontrolled += trial.record.uncontrolled
     reference.is_step_limited |= trial.record.ending in ("step-limit", "gave-up")
     if trial.passing is not None:
@@ -148,16 +158,6 @@ def _run(lab: Laboratory, reference: Reference, rank: Callable[[int], int], word
     elif trial.record.ending != "gave-up":
         return trial
     return None
-
-
-def _settle_doubt(lab: Laboratory, run: Callable[..., Trial], trial: Trial) -> Trial:
-    """Return the same run in step with real time, and stay in step, if it ends in another way."""
-    again = run(in_step_s=doubt.patience_s(lab))
-    assert trial.failure is not None, "called for a failure"
-    if again.failure is not None and again.failure.signature == trial.failure.signature:
-        return trial
-    lab.in_step_s = outside.PATIENCE_S
-    return again
 
 
 def _in_order(order: tuple[int, ...] = ()) -> Callable[[int], int]:

@@ -6,10 +6,11 @@ import gc
 import random
 import sys
 import threading
+import time
 import traceback
 import types
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_concur.engine.clock import VirtualClock
 from pytest_concur.engine.execution import Execution
 from pytest_concur.engine.hooks import Hooks, Observer
+from pytest_concur.engine.outside import Signs
 from pytest_concur.engine.record import Record
 from pytest_concur.engine.seeing import SeeingExecution
 from pytest_concur.errors import DeadlockFound, Hung, InternalError, LivelockFound, ThreadLeakFound
@@ -62,6 +64,9 @@ class Trial:
     result: Any = None
     passing: BaseException | None = None
     """An exception that is no failure (a skip, an expected failure): it ends the test as it is."""
+
+    stood_s: float = 0.0
+    """Real time for which no thread of this process had a processor: somebody waited for the outside, or for one."""
 
     has_passed_before: bool = False
     """The same run, that had to be repeated since it met new code, did not fail."""
@@ -132,6 +137,7 @@ class Laboratory:
         make_witness: Callable[[], Witness] | None = None,
         on_attempt: Callable[[], None] = lambda: None,
         in_step_s: float | None = None,
+        signs: Signs | None = None,
     ) -> Trial:
         """Run the body once; again while it meets code that is not instrumented yet.
 
@@ -148,11 +154,12 @@ class Laboratory:
             make_witness: Returns the witness of an attempt; needs the flavour ``operate``.
             on_attempt: Called before each attempt.
             in_step_s: Takes the place of the attribute of that name in this run.
+            signs: Looks on.
         """
         self.patch.install(mode or self._plain_mode)
         self._hooks.observer = observer
         discovery = self.patch.discovery
-        discovery.start() if discovers else discovery.pause()
+        discovery.start() if discovers and signs is None else discovery.pause()
         trial: Trial | None = None
         has_passed = False
         usual_s = self.in_step_s
@@ -166,7 +173,7 @@ class Laboratory:
                 sees = mode is not None and mode.flavour == "operate"
                 witness = make_witness() if make_witness is not None else None
                 trial = self._attempt(
-                    make_scheduler(), is_recording, sleeps_through, sees_operations=sees, witness=witness
+                    make_scheduler(), is_recording, sleeps_through, sees_operations=sees, witness=witness, signs=signs
                 )
                 trial.has_passed_before = has_passed
                 if not keeps_error and trial.failure is not None:
@@ -235,6 +242,7 @@ class Laboratory:
         *,
         sees_operations: bool = False,
         witness: Witness | None = None,
+        signs: Signs | None = None,
     ) -> Trial:
         self.runs += 1
         settings = self.settings
@@ -250,7 +258,7 @@ class Laboratory:
             explores_timeouts=settings.explores_timeouts,
             sleeps_through=sleeps_through,
             is_recording=is_recording,
-            on_thread=self.patch.discovery.start_in_thread,
+            on_thread=self.patch.discovery.start_in_thread if signs is None else signs.look_on,
             has_foreign_threads=settings.foreign_threads,
             uses_threads_again=not self.patch.looks_at_threads,
             witness=witness,
@@ -259,9 +267,11 @@ class Laboratory:
         error: BaseException | None = None
         result = None
         _begin_alike()
+        began = time.perf_counter() - time.process_time()
         self._hooks.active = execution
         try:
-            result = execution.run(self._body)
+            with signs.looking_on() if signs is not None else nullcontext():
+                result = execution.run(self._body)
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as raised:
@@ -278,9 +288,10 @@ class Laboratory:
             ) from record.broken
         if error is not None and settings.is_passing(error):
             return Trial(record, None, passing=error)
+        stood_s = time.perf_counter() - time.process_time() - began
         failure = judge(record, error, settings)
         outcome = self._outcomes.comparable() if settings.compares_outcomes and record.ending == "completed" else None
-        return Trial(record, failure, outcome, result)
+        return Trial(record, failure, outcome, result, stood_s=stood_s)
 
 
 @contextmanager

@@ -273,7 +273,12 @@ class TestRunner:
             return
         from pytest_concur.explore.warn import suspicions
 
-        found = suspicions(lab, self._seed, frozenset(kinds))
+        found, is_ordered_outside = suspicions(lab, self._seed, frozenset(kinds))
+        if is_ordered_outside:
+            self.result.notes.append(
+                "data races were not judged: the test calls the system (file locks, sockets, processes), which may put "
+                "tasks in an order that is not seen"
+            )
         for each in sorted(found, key=lambda each: levels[each.kind]):  # errors before warnings
             is_warning = failure is not None or levels[each.kind] == "warn"
             self._reporter.note_suspicion(each, is_warning=is_warning)
