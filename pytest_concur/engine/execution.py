@@ -36,6 +36,7 @@ class Execution(Escapes):
         "_on_thread",
         "_sleeps_through",
         "_uses_threads_again",
+        "is_in_doubt",
         "numbering",
         "polling_calls",
         "witness",
@@ -55,6 +56,7 @@ class Execution(Escapes):
         has_foreign_threads: Callable[[Collection[int | None]], bool] = lambda ours: False,
         uses_threads_again: bool = False,
         witness: Witness | None = None,
+        is_in_doubt: bool = False,
     ) -> None:
         """
         Args:
@@ -70,6 +72,7 @@ class Execution(Escapes):
                 a deadlock is declared.
             uses_threads_again: Tasks that nobody knows by their threads may have those of earlier runs, made as new.
             witness: Is told what happens; only if the scheduler sees operations.
+            is_in_doubt: What a task waits for outside control may be what another task does: that one is let run soon.
         """
         super().__init__(
             scheduler,
@@ -88,6 +91,7 @@ class Execution(Escapes):
         self._names.unique(self.tasks[0].name)
         self._chance: Random | None = None
         self.witness = witness
+        self.is_in_doubt = is_in_doubt
         self.numbering = Numbering()
         self.polling_calls: set[int] = set()
         """Frames (by id) that call something behind which the interpreter polls; only at granularity "gil"."""

@@ -28,6 +28,9 @@ ANYTHING = Operation("builtin", None)
 STEP_OF_ANYTHING = Operation("builtin", None, None, True)
 """C code reads nobody knows what, and changes where an iterator stands that others may have, too."""
 
+OF_THE_SYSTEM = Operation("system", "the system", None, True, "the system")
+"""A file, a socket, a database: which one, and what is done to it, is not known."""
+
 DELEGATED = "delegated attribute"
 """An access of an attribute that the object asked does not keep itself: what is touched is known to nobody else."""
 
@@ -80,6 +83,8 @@ def operation_teller(
         return _teller_of_builtin(name, writes)
     if kind in ("resume", "jump"):
         return lambda numbering, values: UNKNOWN
+    if kind == "system":
+        return lambda numbering, values: OF_THE_SYSTEM
     if kind == "attribute":
         told: dict[int, tuple[type, Operation]] = {}  # by number: making one each time takes longer than all the rest
 

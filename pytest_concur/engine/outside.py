@@ -9,7 +9,7 @@ from __future__ import annotations
 import _thread
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Literal
@@ -36,12 +36,14 @@ _SYSTEM_CALLS = frozenset(
     "wait wait3 wait4 waitid waitpid kill killpg read readv write writev pidfd_open posix_spawn posix_spawnp "
     "open mkdir link symlink".split()
 )
+_LETS_GIL_GO = frozenset({"posix", "nt", "_socket", "select", "fcntl", "_sqlite3", "sqlite3"})
 _HARMLESS = frozenset(
-    "fspath getpid getcwd urandom cpu_count sched_getaffinity get_terminal_size isatty getsignal valid_signals "
-    "default_int_handler register_at_fork".split()
+    "fspath putenv unsetenv getpid getcwd urandom cpu_count sched_getaffinity get_terminal_size isatty getsignal "
+    "valid_signals default_int_handler register_at_fork".split()
 )
 _IN_MEMORY = frozenset({"StringIO", "BytesIO", "IncrementalNewlineDecoder"})
-_TEST_RUNNER = ("_pytest", "pluggy", "pytest")
+_NOT_MEANT = frozenset({"_pytest", "pluggy", "pytest", "logging"})
+"""Packages whose calls of the system are no step of the program."""
 
 _never = _thread.allocate_lock()  # to wait a moment: a test may have put something else in the place of ``time.sleep``
 _never.acquire()
@@ -55,7 +57,13 @@ def wait(seconds: float) -> None:
 class Signs:
     """What shows that a run has to do with the outside."""
 
-    def __init__(self) -> None:
+    def __init__(self, note_call: Callable[[types.FrameType, bool], None] = lambda frame, lets_gil_go: None) -> None:
+        """
+        Args:
+            note_call: Is told from which frame a function is called that may touch files, sockets, databases, and
+                whether it lets the GIL go before it does.
+        """
+        self._note_call = note_call
         self.kinds: set[Kind] = set()
         self.clock_readers: set[str] = set()
         """Top-level names of installed packages that ask the real clock, or sleep in real time."""
@@ -76,20 +84,30 @@ class Signs:
             sys.setprofile(before)
 
     def look_on(self) -> None:
-        """Look on at what the calling thread does, from now on."""
-        sys.setprofile(self._see)
+        """Look on at what the calling thread does, from now on, beside whoever does so already."""
+        before = sys.getprofile()
 
-    def _see(self, frame: types.FrameType, event: str, function: object) -> None:
-        if event != "c_call":
-            return
-        kind = _kind_of(_home_of(function), getattr(function, "__name__", ""))
-        if kind is None or (kind in self.kinds and kind != "clock") or is_ours(frame):
+        def see(frame: types.FrameType, event: str, argument: object) -> None:
+            if before is not None:
+                before(frame, event, argument)  # type: ignore[arg-type]
+            if event == "c_call":
+                self._see(frame, argument)
+
+        sys.setprofile(see)
+
+    def _see(self, frame: types.FrameType, function: object) -> None:
+        home, name = _home_of(function), getattr(function, "__name__", "")
+        kind = _kind_of(home, name)
+        if kind is None or is_ours(frame):
             return
         package = str(frame.f_globals.get("__name__", "?")).partition(".")[0]
-        if package in _TEST_RUNNER:
+        if package in _NOT_MEANT:
             return
         self.kinds.add(kind)
-        if kind == "clock" and "-packages" in frame.f_code.co_filename:
+        if kind != "clock":
+            module = home.partition(".")[0]
+            self._note_call(frame, module in _LETS_GIL_GO or (module in ("_io", "io") and name == "open"))
+        elif "-packages" in frame.f_code.co_filename:
             self.clock_readers.add(package)
 
 

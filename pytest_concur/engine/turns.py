@@ -272,11 +272,12 @@ class Turns:
     def _notice_foreign_release(self) -> bool:
         """Whether code that is not instrumented has freed what a task waits for: then it may try again."""
         for lock in list(self.locks.values()):
-            if lock.waiters and lock.is_worth_a_try():
+            # one whose handler of a signal waits for something else cannot go on before that returns
+            waiters = [task for task in lock.waiters if task.waiting_for is lock and task.id not in self._enabled]
+            if waiters and lock.is_worth_a_try():
                 self.record.uncontrolled.append((f"{lock.describe()} was released outside control", "another thread"))
-                for task in lock.waiters:
-                    if task.id not in self._enabled:
-                        self._add_enabled(task)
+                for task in waiters:
+                    self._add_enabled(task)
         return bool(self._enabled)
 
     def _advance_time(self) -> bool:

@@ -29,10 +29,10 @@ PATIENCE_S = 0.5
 KNOWN_PATIENCE_S = 0.03
 """The same, at a place where that has happened before in this test."""
 
-IN_STEP_PATIENCE_S = 0.01
-"""The same, in a run in step with real time, where others may be what is waited for."""
+DOUBTFUL_PATIENCE_S = 0.01
+"""The same, in a run where other tasks may be what is waited for."""
 
-IN_STEP_TICK_S = 0.005
+DOUBTFUL_TICK_S = 0.005
 
 COMPUTING_SHARE = 0.25
 """Part of the time for which a thread has a processor if it is one that computes."""
@@ -88,7 +88,7 @@ class Watchdog:
             execution = self._hooks.active
             if execution is not None:
                 self._look(execution, watched)
-            tick = IN_STEP_TICK_S if execution is not None and execution.clock.is_in_step else TICK_S
+            tick = DOUBTFUL_TICK_S if execution is not None and execution.is_in_doubt else TICK_S
 
     def _look(self, execution: Execution, now: float) -> None:
         seen = id(execution), execution.progress, self._hooks.countdown.passed()
@@ -123,8 +123,8 @@ class Watchdog:
         stands = user_frame(frame)
         site = (id(stands.f_code), stands.f_lasti) if stands is not None else (0, 0)
         patience = KNOWN_PATIENCE_S if site in self._known else PATIENCE_S
-        if execution.clock.is_in_step:
-            patience = IN_STEP_PATIENCE_S
+        if execution.is_in_doubt:
+            patience = DOUBTFUL_PATIENCE_S
         if now - self._still_at < patience or _is_debugging(frame):
             return
         if self._asleep_at != self._still_at:

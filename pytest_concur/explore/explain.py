@@ -44,7 +44,17 @@ class _Recorder:
         location, shown = _location(kind, name, values, place.file)
         value = _value(kind, name, writes, values)
         self.steps.append(
-            Step(execution.current.id, place.file, place.line, place.function, location, shown, bool(writes), value)
+            Step(
+                execution.current.id,
+                place.file,
+                place.line,
+                place.function,
+                location,
+                shown,
+                bool(writes),
+                value,
+                is_call=kind == "system",
+            )
         )
 
 
@@ -83,6 +93,8 @@ def _location(kind: str, name: str, values: tuple[Any, ...], file: str) -> tuple
         return (id(owner), "step"), "next item"
     if kind in ("global", "cell"):
         return (kind, file, name), name
+    if kind == "system":
+        return kind, name
     return (kind, id(owner), name), name or kind
 
 

@@ -81,6 +81,8 @@ class _Run:
         if task is None:
             return
         self._census.seen.add(site)
+        if kind == "system":
+            self._census.shared.add(site)
         if kind == "builtin" and name in WRITING_METHODS and not (values and is_a(values[0], CONTAINERS)):
             self._census.shared.add(site)  # which attribute, or what behind an iterator, is not known here
         self._keep.append(values)
@@ -101,7 +103,7 @@ class _Run:
         """Return what identifies the places that an access touches."""
         if kind in ("global", "cell"):
             return [(kind, site[0].split(":")[0], name)]
-        if kind in ("resume", "jump") or not values:
+        if kind in ("resume", "jump", "system") or not values:
             return []
         owner = values[0]
         if kind == "attribute":

@@ -192,7 +192,7 @@ def explore(
             break
         is_only_one = trial.record.contested == 0 and not trial.record.choices and trial.record.task_count == 1
         if is_only_one or strategy.is_exhausted:
-            trouble = _incompleteness(lab, searched) or (None if is_only_one else strategy.trouble)
+            trouble = _incompleteness(lab, reference, searched) or (None if is_only_one else strategy.trouble)
             if trouble is None:
                 explored.complete_over = _extent(lab, longest)
             elif not is_only_one:
@@ -309,12 +309,14 @@ def _compare(lab: Laboratory, reference: Reference, trial: Trial, searched: Sear
     return None if known else _strange(lab, reference, trial)
 
 
-def _incompleteness(lab: Laboratory, searched: Searched) -> str | None:
+def _incompleteness(lab: Laboratory, reference: Reference, searched: Searched) -> str | None:
     """Say why not every behaviour was seen although no schedule is left, if so."""
     if searched.uncontrolled:
         return "part of the test is outside control"
     if searched.has_processes:
         return "it starts processes, which are outside control"
+    if reference.calls_system:
+        return "tasks use files, sockets, databases or libraries written in C, and nobody sees what is in them"
     if searched.is_step_limited:
         return "a run reached max_steps"
     if searched.is_unrepeatable:

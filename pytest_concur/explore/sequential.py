@@ -6,14 +6,17 @@ here is no concurrency bug.
 
 from __future__ import annotations
 
+import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import permutations
 from typing import Any
 
+from pytest_concur.engine.outside import Signs
 from pytest_concur.explore import doubt
 from pytest_concur.explore.trial import Failure, Laboratory, Trial
+from pytest_concur.instrument.rewrite import Caller
 from pytest_concur.model.outcome import matches, without
 from pytest_concur.strategies.sequential import ReplayDecisions, Sequential
 
@@ -49,6 +52,9 @@ class Reference:
     is_step_limited: bool = False
     uncontrolled: list[tuple[str, str]] = field(default_factory=list)
     result: Any = None
+    calls_system: bool = False
+    """Tasks use files, sockets or databases, or libraries written in C; nobody sees what is in them."""
+
     is_exhausted: bool = False
     """There is no use in running the body again."""
 
@@ -67,10 +73,14 @@ def establish(lab: Laboratory) -> Reference:
         return reference
     reference.task_count, reference.result = first.record.task_count, first.result
     reference.contested = first.record.contested
-    again = _run(lab, reference, _in_order(), AGAIN)
+    callers: set[Caller] = set()
+    again = _run(lab, reference, _in_order(), AGAIN, signs=Signs(partial(_note_caller, lab, callers)))
     if again is None:
         _excuse(reference)
         return reference
+    if callers:
+        lab.patch.mark_callers(frozenset(callers))
+        reference.calls_system = True
     reference.outcomes = [without(first.outcome, again.outcome)]
     for order in _other_orders(first.record.task_count - 1):
         words = "the order " + ", ".join(map(str, order))
@@ -132,10 +142,18 @@ def fails_sequentially(lab: Laboratory, choices: tuple[int, ...]) -> bool:
     )
 
 
-def _run(lab: Laboratory, reference: Reference, rank: Callable[[int], int], words: str) -> Trial | None:
+def _note_caller(lab: Laboratory, callers: set[Caller], frame: types.FrameType, lets_gil_go: bool) -> None:
+    """The system is called: by a task while others live, perhaps."""
+    if lab.running_task() is not None and (place := lab.patch.caller_in(frame)) is not None:
+        callers.add((*place, lets_gil_go))
+
+
+def _run(
+    lab: Laboratory, reference: Reference, rank: Callable[[int], int], words: str, *, signs: Signs | None = None
+) -> Trial | None:
     """Run one order; ``None`` if the reference ends with it."""
     run = partial(lab.run, lambda: Sequential(rank), sleeps_through=True, freeze_names=False)
-    trial = run()
+    trial = run(signs=signs)
     if trial.failure is not None:
 
         def again(**how: Any) -> tuple[Failure | None, Trial]:

@@ -12,6 +12,7 @@ import types
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -159,7 +160,7 @@ class Laboratory:
         self.patch.install(mode or self._plain_mode)
         self._hooks.observer = observer
         discovery = self.patch.discovery
-        discovery.start() if discovers and signs is None else discovery.pause()
+        discovery.start() if discovers else discovery.pause()
         trial: Trial | None = None
         has_passed = False
         usual_s = self.in_step_s
@@ -258,10 +259,11 @@ class Laboratory:
             explores_timeouts=settings.explores_timeouts,
             sleeps_through=sleeps_through,
             is_recording=is_recording,
-            on_thread=self.patch.discovery.start_in_thread if signs is None else signs.look_on,
+            on_thread=partial(self._begin_in_thread, signs) if signs else self.patch.discovery.start_in_thread,
             has_foreign_threads=settings.foreign_threads,
             uses_threads_again=not self.patch.looks_at_threads,
             witness=witness,
+            is_in_doubt=self.in_step_s > 0,
         )
         self._outcomes.clear()
         error: BaseException | None = None
@@ -292,6 +294,10 @@ class Laboratory:
         failure = judge(record, error, settings)
         outcome = self._outcomes.comparable() if settings.compares_outcomes and record.ending == "completed" else None
         return Trial(record, failure, outcome, result, stood_s=stood_s)
+
+    def _begin_in_thread(self, signs: Signs) -> None:
+        self.patch.discovery.start_in_thread()
+        signs.look_on()
 
 
 @contextmanager

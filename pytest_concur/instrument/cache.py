@@ -17,7 +17,7 @@ from pathlib import Path
 from pytest_concur.instrument.rewrite import Recipe, Site, code_key, rewrite
 from pytest_concur.instrument.written import nested
 
-FORMAT = "20"
+FORMAT = "21"
 """Changes whenever :mod:`pytest_concur.instrument` would write other code for the same recipe."""
 
 MOST_ENTRIES = 20_000
@@ -101,12 +101,18 @@ def _key(code: types.CodeType, recipe: Recipe) -> str:
         recipe.flavour, recipe.granularity, recipe.has_points, recipe.is_quiet,
         recipe.written.relevant_to(code) if recipe.has_points else (),
         _muted_in(code, recipe),
+        _calling_in(code, recipe),
         sorted(recipe.globals_intercepted),
         len(recipe.methods_intercepted),
         sorted(recipe.roles.items()),
     )  # fmt: skip
     # version 2 of the format: later ones depend on how often a constant is referred to elsewhere in the process
     return hashlib.blake2b(marshal.dumps(code, 2) + repr(rest).encode(), digest_size=16).hexdigest()
+
+
+def _calling_in(code: types.CodeType, recipe: Recipe) -> list[str]:
+    keys = {code_key(each) for each in nested(code)} if recipe.calling else set()
+    return sorted(repr(caller) for caller in recipe.calling if caller[0] in keys)
 
 
 def _muted_in(code: types.CodeType, recipe: Recipe) -> list[Site]:

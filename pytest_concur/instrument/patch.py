@@ -13,14 +13,14 @@ import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import repeat
+from itertools import islice, repeat
 
 from pytest_concur.instrument.blocking_code import ModuleFacts, library_recipe, may_block
 from pytest_concur.instrument.cache import CodeCache
 from pytest_concur.instrument.discovery import Discovery
 from pytest_concur.instrument.first_call import can_wait, code_until_first_call
-from pytest_concur.instrument.points import Granularity
-from pytest_concur.instrument.rewrite import Flavour, Recipe, Site, bind, code_key, is_bound
+from pytest_concur.instrument.points import Granularity, Position
+from pytest_concur.instrument.rewrite import Caller, Flavour, Recipe, Site, bind, code_key, is_bound
 from pytest_concur.instrument.scope import OUR_FOLDER, Owner, Scope, functions_in, import_late_library
 from pytest_concur.instrument.thread_state import looks_at_threads
 from pytest_concur.instrument.written import WrittenNames, names_written, nested
@@ -90,6 +90,7 @@ class Patch:
         self._by_module: dict[str, list[_Unit]] = {}
         self._names: dict[str, WrittenNames] = {}
         self._facts: dict[int, ModuleFacts] = {}
+        self._calling: frozenset[Caller] = frozenset()
         self._muted: frozenset[Site] = frozenset()
         self._muted_codes: frozenset[str] = frozenset()
         self._differences: dict[Mode, list[tuple[types.FunctionType, types.CodeType, types.CodeType]]] = {}
@@ -130,6 +131,29 @@ class Patch:
         """Leave these points out in focused modes from now on."""
         self._muted, self._muted_codes = sites, frozenset(key for key, _ in sites)
         self._differences.clear()
+
+    def caller_in(self, frame: types.FrameType | None) -> tuple[str, Position] | None:
+        """Return the innermost place in the user's code on a stack: the code object's key, and the place itself."""
+        while frame is not None:
+            code = frame.f_code
+            module = str(frame.f_globals.get("__name__"))
+            if is_bound(code) and self._scope.owner(module, code.co_filename) == "user":
+                return code_key(code), next(islice(code.co_positions(), frame.f_lasti // 2, None))
+            frame = frame.f_back
+        return None
+
+    def mark_callers(self, callers: frozenset[Caller]) -> None:
+        """Let these places, which call the system, have points from now on."""
+        self._calling |= callers
+        keys = {key for key, _, _ in callers}
+        stale = {
+            id(unit.code) for unit in self._chosen.values() if not keys.isdisjoint(map(code_key, nested(unit.code)))
+        }
+        self._differences.clear()
+        self._ready = {key: code for key, code in self._ready.items() if key[1] not in stale}
+        self._stand_ins = {place: code for place, code in self._stand_ins.items() if place not in stale}
+        for place in stale:
+            self._swap(self._chosen[place])
 
     @property
     def user_units(self) -> int:
@@ -346,7 +370,14 @@ class Patch:
             if unit.module not in self._touched:
                 written = written | self._names_of(unit.module)
             muted = self._muted if mode.is_focused else frozenset()
-            return Recipe(mode.flavour, mode.granularity, written, muted=muted, globals_intercepted=intercepted)
+            return Recipe(
+                mode.flavour,
+                mode.granularity,
+                written,
+                muted=muted,
+                calling=self._calling,
+                globals_intercepted=intercepted,
+            )
         return library_recipe(unit.module, unit.code, intercepted)
 
     def _is_new(self, code: types.CodeType) -> bool:

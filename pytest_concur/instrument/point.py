@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["attribute", "item", "global", "cell", "iterate", "method", "test", "builtin", "resume", "jump", "call"]
+Kind = Literal[
+    "attribute", "item", "global", "cell", "iterate", "method", "test", "builtin", "system", "resume", "jump", "call"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,3 +21,6 @@ class Point:
     writes: bool = False
     stack: tuple[int, ...] = ()
     """Places on the stack, 1 = top, of the object accessed, then of the key if there is one, then of the new value."""
+
+    calls_system: bool = False
+    """There is one more point before a ``call``: what is called lets the GIL go, and then touches files or the like."""

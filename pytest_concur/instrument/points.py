@@ -7,9 +7,9 @@ nobody else's and never count.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 from bytecode import Instr, Label
 
@@ -19,6 +19,9 @@ from pytest_concur.instrument.point import Point
 from pytest_concur.instrument.written import WrittenNames
 
 Granularity = Literal["access", "gil", "sync"]
+
+Position = tuple[int | None, int | None, int | None, int | None]
+"""A place in the source: first and last line, first and last column."""
 
 CONTAINER_METHODS = frozenset(
     name
@@ -50,21 +53,43 @@ WRITING_METHODS = frozenset(
 ARGUMENT = ".0"
 """What the compiler calls the iterator that a generator expression is given: a variable holds it, and nobody else."""
 
+SYSTEM = Point("system", "the system", True)
+
+_MAY_CALL = frozenset({
+    interpreter.CALL_BEGINS, "CALL_KW", "CALL_FUNCTION_EX", "BEFORE_WITH", "FOR_ITER", "LOAD_ATTR", "STORE_ATTR",
+    "BINARY_SUBSCR", "STORE_SUBSCR", "DELETE_SUBSCR", "CONTAINS_OP",
+})  # fmt: skip
+"""Instructions that may lead to a function written in C, by whatever way."""
+
 _UPDATES = frozenset({"LIST_EXTEND", "SET_UPDATE", "DICT_UPDATE", "DICT_MERGE"})
 _LOADS = frozenset({"LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_DEREF", "LOAD_GLOBAL", "LOAD_ATTR", "BINARY_SUBSCR"})
 
 
 def find_points(
-    instructions: Sequence[object], granularity: Granularity, written: WrittenNames, *, is_generator: bool
+    instructions: Sequence[object],
+    granularity: Granularity,
+    written: WrittenNames,
+    *,
+    is_generator: bool,
+    calling: Collection[Position] = (),
 ) -> dict[int, Point]:
     """Return the points of a function: index of the instruction -> what it does there.
 
     A ``resume`` point stands behind its instruction, all others before it; for ``call`` see :mod:`.gil`.
+
+    Args:
+        instructions: Those of the function.
+        granularity: Where switches are wanted.
+        written: Names that some code writes.
+        is_generator: The function is one.
+        calling: Places in the source that were seen to call the system.
     """
     if granularity == "sync":
         return {}
     if granularity == "gil":
-        return find_polls(instructions)
+        polls = find_polls(instructions)
+        system = _points_of_the_system(instructions, calling) if calling else {}
+        return polls | {place: replace(polls.get(place, SYSTEM), calls_system=True) for place in system}
     points: dict[int, Point] = {}
     previous: Instr | None = None
     for index, instr in enumerate(instructions):
@@ -80,7 +105,8 @@ def find_points(
             points[index] = point
         if instr.name != "COPY":  # ``a and b`` tests a copy of what was loaded
             previous = instr
-    return points | _points_of_bare_loops(instructions, points)
+    points |= _points_of_bare_loops(instructions, points)
+    return _points_of_the_system(instructions, calling) | points if calling else points
 
 
 def _points_of_bare_loops(instructions: Sequence[object], points: dict[int, Point]) -> dict[int, Point]:
@@ -93,6 +119,24 @@ def _points_of_bare_loops(instructions: Sequence[object], points: dict[int, Poin
         if not any(start < index < end for index in (*points, *found)):
             found[end] = Point("jump")
     return found
+
+
+def _points_of_the_system(instructions: Sequence[object], calling: Collection[Position]) -> dict[int, Point]:
+    found: dict[int, Point] = {}
+    previous = ""
+    for index, instr in enumerate(instructions):
+        if isinstance(instr, Instr):
+            if instr.name in _MAY_CALL and position_of(instr.location) in calling:
+                found[index - (previous == "KW_NAMES")] = SYSTEM  # which must stay beside its call
+            previous = instr.name
+    return found
+
+
+def position_of(location: Any) -> Position:
+    """Return where an instruction stands in the source, as ``code.co_positions()`` tells it."""
+    if location is None:
+        return None, None, None, None
+    return location.lineno, location.end_lineno, location.col_offset, location.end_col_offset
 
 
 def _loops(instructions: Sequence[object]) -> Iterator[tuple[int, int]]:

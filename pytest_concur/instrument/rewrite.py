@@ -21,7 +21,7 @@ from bytecode import Bytecode, Instr, Label
 from pytest_concur.instrument import interpreter
 from pytest_concur.instrument.gil import ends_call
 from pytest_concur.instrument.point import Point
-from pytest_concur.instrument.points import Granularity, find_points, loop_guards
+from pytest_concur.instrument.points import SYSTEM, Granularity, Position, find_points, loop_guards
 from pytest_concur.instrument.written import WrittenNames
 
 MOST_PUSHED = 8
@@ -33,6 +33,10 @@ Flavour = Literal["countdown", "observe", "operate"]
 MARK = "\0pytest_concur"
 Site = tuple[str, int]
 """A point: the code object's key (see :func:`code_key`) and the index of the instruction in it."""
+
+Caller = tuple[str, Position, bool]
+"""A place that calls the system: the code object's key, where it stands in the source, and whether what is called lets
+the GIL go."""
 
 Binder = Callable[[tuple[Any, ...]], object]
 
@@ -58,6 +62,9 @@ class Recipe:
     muted: frozenset[Site] = frozenset()
     """Points to leave out: places seen to touch only what one task uses."""
 
+    calling: frozenset[Caller] = frozenset()
+    """Places that were seen to call the system."""
+
     globals_intercepted: frozenset[str] = frozenset()
     """Global names that stand for an intercepted function in this code's module."""
 
@@ -79,10 +86,14 @@ def rewrite(code: types.CodeType, recipe: Recipe) -> types.CodeType:
     editor = Bytecode.from_code(code, conserve_exception_block_stackdepth=True)
     instructions = list(list.__iter__(editor))  # the library's own list checks at every look
     points: dict[int, Point] = {}
+    key = code_key(code)
     if recipe.has_points:
         is_generator = bool(code.co_flags & (0x20 | 0x200))  # CO_GENERATOR, CO_ASYNC_GENERATOR
-        points = find_points(instructions, recipe.granularity, recipe.written, is_generator=is_generator)
-    key = code_key(code)
+        is_gil = recipe.granularity == "gil"
+        calling = {place for each, place, lets_gil_go in recipe.calling if each == key and (lets_gil_go or not is_gil)}
+        points = find_points(
+            instructions, recipe.granularity, recipe.written, is_generator=is_generator, calling=calling
+        )
     if recipe.muted:
         muted = {index for index in points if (key, index) in recipe.muted}
         silent = muted - loop_guards(instructions, points, muted)
@@ -101,7 +112,8 @@ def rewrite(code: types.CodeType, recipe: Recipe) -> types.CodeType:
             out += own
         elif point.kind == "call":
             is_in_call = True
-            out += _at(instr.location, _before_call(point)) + own
+            before = _point(SYSTEM, (key, index), recipe) if point.calls_system else []
+            out += _at(instr.location, [*before, *_before_call(point)]) + own
         elif point.kind == "resume":
             out += own + _point(point, (key, index), recipe)
         elif point.kind == "jump" and instr.name in interpreter.BACKWARD_TESTS:

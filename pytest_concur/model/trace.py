@@ -24,6 +24,9 @@ class Step:
     value: str | None
     """The value written or read, where that is cheap to tell."""
 
+    is_call: bool = False
+    """A call of the system: what it reads and writes is not known."""
+
 
 @dataclass(frozen=True, slots=True)
 class ScheduleTrace:
@@ -70,6 +73,8 @@ def intrusions(trace: ScheduleTrace) -> list[Intrusion]:
 
 
 def _is_unserializable(before: Step, between: Step, after: Step) -> bool:
+    if between.is_call:
+        return True  # for all that is known
     if between.writes:
         return not (before.writes and after.writes)
     return before.writes and after.writes

@@ -111,7 +111,7 @@ def _rows(trace: ScheduleTrace, *, is_stuck: bool) -> tuple[list[_Row], int]:
 def _cell(step: Step) -> str:
     place = f"{os.path.basename(step.file)}:{step.line}"
     source = linecache.getline(step.file, step.line).strip()
-    verb = "writes" if step.writes else "reads"
+    verb = "calls" if step.is_call else "writes" if step.writes else "reads"
     effect = f"[{verb} {step.value}]" if step.value is not None else f"[{verb}]"
     room = WIDTH - len(place) - len(effect) - 2
     if len(source) > room:
@@ -139,7 +139,7 @@ def _why(report: FailureReport) -> str:
 
 def _explain(found: Intrusion, names: Sequence[str]) -> str:
     first, other, second = found.before, found.between, found.after
-    verb = "wrote" if other.writes else "read"
+    verb = "called" if other.is_call else "wrote" if other.writes else "read"
     return (
         f"{names[other.task]} {verb} {other.shown}{_value(other)} ({_at(other)}) between {names[first.task]}'s "
         f"{_noun(first)} ({_at(first)}) and its {_noun(second)} ({_at(second)});\n"
@@ -152,6 +152,8 @@ def _noun(step: Step) -> str:
 
 
 def _kind(step: Step) -> str:
+    if step.is_call:
+        return "call"
     return "write" if step.writes else "read"
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import signal
 
 import pytest
-from project import assert_fails, module, replay, run_project
+from project import UNHURRIED, assert_fails, module, replay, run_project
 
 HELPERS = """
     import signal
@@ -15,7 +14,7 @@ HELPERS = """
 
 
     def start(code):
-        return subprocess.Popen([sys.executable, "-S", "-c", "import os, sys, time; time.sleep(0.3); " + code])
+        return subprocess.Popen([sys.executable, "-S", "-c", "import os, sys, time; time.sleep(0.15); " + code])
 
 
     def start_to_write(path):
@@ -28,7 +27,7 @@ HELPERS = """
 
         def work():
             while (job := jobs.get()) is not None:
-                time.sleep(0.3)
+                time.sleep(0.15)
                 job.set()
 
         worker = threading.Thread(target=work)
@@ -52,7 +51,7 @@ NEED_TIME = {
     "a loop without an end waits for a process": """
         @pytest.mark.concurrency(schedules=2)
         def test_program(concur):
-            process = start("")
+            process = start("time.sleep(0.5)")
             while process.poll() is None:
                 pass
     """,
@@ -88,7 +87,7 @@ NEED_TIME = {
             here, there = socket.socketpair()
             received = threading.Event()
             process = subprocess.Popen(
-                [sys.executable, "-S", "-c", f"import os, time; time.sleep(0.8); os.write({there.fileno()}, b'x')"],
+                [sys.executable, "-S", "-c", f"import os, time; time.sleep(0.6); os.write({there.fileno()}, b'x')"],
                 pass_fds=[there.fileno()],
             )
 
@@ -160,6 +159,146 @@ def test_time_outs_that_nobody_prevents_still_fail(pytester):
     assert_fails(run_project(pytester, module(text)), ["sequential-failure"])
 
 
+SHORT_TIME_OUTS = {
+    "of a socket, for another task": """
+        @pytest.mark.concurrency(schedules=5)
+        def test_program(concur):
+            server = socket.create_server(("127.0.0.1", 0))
+
+            def serve():
+                connection, _ = server.accept()
+                with connection:
+                    connection.sendall(connection.recv(10).upper())
+
+            def ask():
+                with socket.create_connection(server.getsockname(), timeout=0.2) as connection:
+                    connection.sendall(b"hello")
+                    assert connection.recv(10) == b"HELLO"
+
+            concur.run(serve, ask)
+            server.close()
+    """,
+    "of select, for another task": """
+        import select
+
+        @pytest.mark.concurrency(schedules=5)
+        def test_program(concur):
+            here, there = socket.socketpair()
+
+            def get():
+                ready, _, _ = select.select([there], [], [], 0.2)
+                assert ready
+
+            concur.run(get, lambda: here.send(b"x"))
+            here.close()
+            there.close()
+    """,
+}
+
+
+@pytest.mark.parametrize("text", SHORT_TIME_OUTS.values(), ids=SHORT_TIME_OUTS.keys())
+def test_a_task_that_waits_in_the_system_does_not_keep_others_from_running(pytester, text):
+    """The time-out passes in real time, while the task that would prevent it has no turn: that is our doing."""
+    test = run_project(pytester, module(HELPERS) + module(text)).test("test_program")
+
+    assert (test.verdict, test.findings) == ("inconclusive", ())
+
+
+LIBRARY = """
+import time
+
+
+class Expiring:
+    def __init__(self, seconds, clock=time.monotonic):
+        self._clock = clock
+        self._until = clock() + seconds
+
+    def is_over(self):
+        return self._clock() > self._until
+
+
+def wait_for(condition, seconds, pause=0.05):
+    until = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > until:
+            raise ValueError("it took too long")
+        time.sleep(pause)
+"""
+
+
+def run_with_library(pytester, text):
+    folder = pytester.path / "site-packages"
+    folder.mkdir()
+    (folder / "library.py").write_text(LIBRARY)
+    header = module(f"import sys\nsys.path.insert(0, {str(folder)!r})\nimport library\n")
+    return run_project(pytester, header + module(text)).test("test_program")
+
+
+WITH_LIBRARY = {
+    "what expires is slept over": """
+        @pytest.mark.concurrency(schedules=2)
+        def test_program(concur):
+            expiring = library.Expiring(0.2)
+            time.sleep(0.4)
+            assert expiring.is_over()
+    """,
+    "what expires is slept over for long": """
+        @pytest.mark.concurrency(schedules=2)
+        def test_program(concur):
+            expiring = library.Expiring(100)
+            time.sleep(200)
+            assert expiring.is_over()
+    """,
+}
+TAKE_LONG = {"what expires is slept over for long"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(text, id=subject, marks=pytest.mark.exhaustive if subject in TAKE_LONG else ())
+        for subject, text in WITH_LIBRARY.items()
+    ],
+)
+def test_a_library_that_asks_the_real_clock_makes_no_failure(pytester, text):
+    """It is not instrumented, so its time is real while the test's is virtual; the report says how to change that."""
+    test = run_with_library(pytester, text)
+
+    assert (test.verdict, test.findings) == ("inconclusive", ())
+    assert "without scope=['library'] it is the real one" in str(test.uncontrolled)
+
+
+def test_a_library_that_waits_with_pauses_lets_others_run(pytester):
+    """It never stands still for long, and uses hardly any processor time."""
+    text = """
+        @pytest.mark.concurrency(schedules=2)
+        def test_program(concur):
+            is_done = []
+            concur.run(lambda: library.wait_for(is_done.copy, 2), lambda: is_done.append(1))
+    """
+
+    test = run_with_library(pytester, text)
+
+    assert (test.verdict, test.findings) == ("inconclusive", ())
+
+
+def test_the_clock_of_datetime_is_virtual(pytester):
+    """An hour passes in no time, by all the clocks that the test's own code may ask."""
+    text = """
+        from datetime import UTC, date, datetime, timedelta
+
+        @pytest.mark.concurrency(schedules=5)
+        def test_program(concur):
+            began, today = datetime.now(UTC), date.today()
+            time.sleep(24 * 3600)
+            assert timedelta(hours=24) <= datetime.now(UTC) - began < timedelta(hours=24, seconds=1)
+            assert date.today() - today == timedelta(days=1)
+            assert datetime.today().date() == date.today()
+    """
+
+    assert run_project(pytester, module(text), UNHURRIED).verdict == "passed"
+
+
 def test_a_race_beside_a_process_is_found_and_replays(pytester):
     """The clock keeps step with real time, and the schedule still decides what the tasks do."""
     text = """
@@ -183,17 +322,3 @@ def test_a_race_beside_a_process_is_found_and_replays(pytester):
     again = replay(pytester, result.only.nodeid, found.token)
 
     assert again.findings[0].summary == found.summary
-
-
-@pytest.mark.skipif(not hasattr(os, "waitid"), reason="this system does not tell whether there are children")
-def test_signs_of_the_outside():
-    """A child is one as long as nobody has asked for its end, and so is a socket as long as it is open."""
-    code = "import os, socket, subprocess, sys; from pytest_concur.engine.outside import has_signs as s; r = [s()];"
-    code += "p = subprocess.Popen([sys.executable, '-S', '-c', '']); r.append(s()); p.wait(); r.append(s());"
-    code += "a = socket.socket(); r.append(s()); a.close(); r.append(s()); print(r)"
-    import subprocess
-    import sys
-
-    seen = subprocess.run([sys.executable, "-c", code], capture_output=True, stdin=subprocess.DEVNULL, text=True)
-
-    assert seen.stdout == "[False, True, False, True, False]\n", seen.stderr

@@ -1,0 +1,77 @@
+"""Which calls show that a run has to do with the world outside."""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from pytest_concur.engine.outside import Signs
+
+
+def compute():
+    numbers = sorted(range(10), key=lambda number: -number)
+    return "".join(map(str, numbers)).encode().hex()
+
+
+def write_in_memory():
+    with io.BytesIO() as file:
+        file.write(b"x")
+
+
+def pair():
+    here, there = socket.socketpair()
+    here.close()
+    there.close()
+
+
+@pytest.mark.parametrize(
+    ("action", "kinds"),
+    [
+        (compute, set()),
+        (write_in_memory, set()),
+        (os.getpid, set()),
+        (lambda: time.monotonic(), {"clock"}),
+        (lambda: datetime.now(UTC), {"clock"}),
+        (lambda: time.process_time(), set()),
+        (lambda: Path("missing").exists(), {"files"}),
+        (lambda: list(Path().iterdir()), {"files"}),
+        (pair, {"system"}),
+        (lambda: subprocess.run([sys.executable, "-S", "-c", ""], check=True), {"system", "files"}),
+    ],
+)
+def test_kinds(action, kinds):
+    """Calls of functions written in C tell, whoever makes them."""
+    signs = Signs()
+
+    with signs.looking_on():
+        action()
+
+    assert signs.kinds - {"clock"} == kinds - {"clock"}
+    assert signs.kinds >= kinds
+
+
+def test_whoever_looks_on_already_goes_on():
+    """A profiler of the user's sees the same calls, and is the only one again afterwards."""
+    seen = []
+
+    def profile(frame, event, argument):
+        seen.append(event)
+
+    sys.setprofile(profile)
+    try:
+        with Signs().looking_on():
+            time.monotonic()
+        is_restored = sys.getprofile() is profile
+    finally:
+        sys.setprofile(None)
+
+    assert is_restored
+    assert "c_call" in seen
