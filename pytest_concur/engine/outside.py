@@ -7,6 +7,7 @@ function, which is slow, and so is done only where the answer matters.
 from __future__ import annotations
 
 import _thread
+import io
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -22,7 +23,8 @@ PATIENCE_S = 10.0
 NAP_S = 0.001
 """Real time given at once to a task that is waited for in a loop."""
 
-Kind = Literal["clock", "system", "files"]
+Kind = Literal["clock", "system", "files", "foreign"]
+"""What a function written in C may have to do with; ``foreign``: it is of no standard library, and nobody knows."""
 
 _CLOCK = frozenset(
     "sleep time time_ns monotonic monotonic_ns perf_counter perf_counter_ns clock_gettime clock_gettime_ns localtime "
@@ -41,7 +43,7 @@ _HARMLESS = frozenset(
     "fspath putenv unsetenv getpid getcwd urandom cpu_count sched_getaffinity get_terminal_size isatty getsignal "
     "valid_signals default_int_handler register_at_fork".split()
 )
-_IN_MEMORY = frozenset({"StringIO", "BytesIO", "IncrementalNewlineDecoder"})
+_IN_MEMORY = frozenset({io.StringIO, io.BytesIO, io.IncrementalNewlineDecoder})
 _NOT_MEANT = frozenset({"_pytest", "pluggy", "pytest", "logging"})
 """Packages whose calls of the system are no step of the program."""
 
@@ -96,7 +98,8 @@ class Signs:
         sys.setprofile(see)
 
     def _see(self, frame: types.FrameType, function: object) -> None:
-        home, name = _home_of(function), getattr(function, "__name__", "")
+        name = str(getattr(function, "__name__", ""))
+        home = _home_of(function, name)
         kind = _kind_of(home, name)
         if kind is None or is_ours(frame):
             return
@@ -111,19 +114,27 @@ class Signs:
             self.clock_readers.add(package)
 
 
-def _home_of(function: object) -> str:
-    """Return the module of a function written in C; for a method that of its class, and the class."""
+def _home_of(function: object, name: str) -> str:
+    """Return the module of a function written in C; for a method, that of the class that has it."""
     owner = getattr(function, "__self__", None)
-    if isinstance(owner, types.ModuleType):
-        return owner.__name__
-    kind = owner if isinstance(owner, type) else type(owner)
-    return f"{kind.__module__}.{kind.__name__}" if owner is not None else str(getattr(function, "__module__", None))
+    if owner is None or isinstance(owner, types.ModuleType):
+        return str(getattr(owner, "__name__", None) or getattr(function, "__module__", None))
+    for kind in (owner if isinstance(owner, type) else type(owner)).__mro__:
+        if kind in _IN_MEMORY:
+            break
+        if type(kind.__dict__.get(name, _python)) is not types.FunctionType:
+            return kind.__module__
+    return "builtins"
+
+
+def _python() -> None:
+    """Stands for all methods written in Python."""
 
 
 @cache
 def _kind_of(home: str, name: str) -> Kind | None:
-    module, _, class_name = home.partition(".")
-    if name in _HARMLESS or class_name in _IN_MEMORY:
+    module = home.partition(".")[0]
+    if name in _HARMLESS:
         return None
     if module in ("time", "datetime"):
         return "clock" if name in _CLOCK else None
@@ -132,4 +143,4 @@ def _kind_of(home: str, name: str) -> Kind | None:
     if module in ("posix", "nt", "_io", "io"):
         return "files"
     is_standard = module in sys.stdlib_module_names or module == "None"
-    return None if is_standard else "files"  # a compiled library: who knows
+    return None if is_standard else "foreign"

@@ -6,6 +6,8 @@ here is no concurrency bug.
 
 from __future__ import annotations
 
+import math
+import time
 import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -62,9 +64,13 @@ class Reference:
         return any(matches(outcome, each) for each in self.outcomes)
 
 
-def establish(lab: Laboratory) -> Reference:
-    """Run the body sequentially and return what was seen; stops at the first failure."""
-    reference = Reference()
+def establish(lab: Laboratory, seconds: float = math.inf) -> Reference:
+    """Run the body sequentially and return what was seen; stops at the first failure.
+
+    Where runs take real time, no further order is begun after so many seconds: what it would have given is asked for
+    when an outcome is in question.
+    """
+    reference, began = Reference(), time.monotonic()
     first = _run(lab, reference, _in_order(), "the given order")
     if first is None:
         if reference.failing is not None and reference.failing.has_passed_before:
@@ -83,6 +89,8 @@ def establish(lab: Laboratory) -> Reference:
         reference.calls_system = True
     reference.outcomes = [without(first.outcome, again.outcome)]
     for order in _other_orders(first.record.task_count - 1):
+        if (reference.uncontrolled or lab.in_step_s) and time.monotonic() - began > seconds:
+            break
         words = "the order " + ", ".join(map(str, order))
         trial = _run(lab, reference, _in_order(order), words)
         if trial is None:

@@ -156,7 +156,7 @@ class TestRunner:
 
     def _run_in_laboratory(self, token: str | None) -> None:
         with self.laboratory() as lab:
-            reference = sequential.establish(lab)
+            reference = sequential.establish(lab, self._options.seconds)
             if reference.passing is not None:
                 raise reference.passing
             for what, where in dict.fromkeys(reference.uncontrolled):

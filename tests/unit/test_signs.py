@@ -32,12 +32,19 @@ def pair():
     there.close()
 
 
+class Settings(dict):
+    def update(self, *args):
+        super().update(*args)
+
+
 @pytest.mark.parametrize(
     ("action", "kinds"),
     [
         (compute, set()),
         (write_in_memory, set()),
         (os.getpid, set()),
+        (lambda: Settings(a=1).update({"b": 2}), set()),
+        (lambda: Settings.fromkeys("ab").setdefault("c", 3), set()),
         (lambda: time.monotonic(), {"clock"}),
         (lambda: datetime.now(UTC), {"clock"}),
         (lambda: time.process_time(), set()),
