@@ -4,7 +4,7 @@ Reading it makes it creep, a microsecond a read and ever more if nothing else ha
 for the clock without sleeping ends, as it would on a real machine.
 
 Processes, other machines and threads that nobody controls need real time. Where a run may depend on them its clock
-keeps step: for a while it does not run ahead of real time.
+keeps step: for a while it is as fast as real time.
 """
 
 from __future__ import annotations
@@ -48,17 +48,33 @@ class VirtualClock:
             self.has_run_ahead |= not self.is_in_step
         self._reads = 0
 
+    def catch_up(self, elapsed_ns: int) -> None:
+        """Move forward, never back, over time that has really passed."""
+        self.elapsed_ns = max(self.elapsed_ns, elapsed_ns)
+
+    def read_wall_ns(self) -> int:
+        return self._wall_ns + self._read()
+
+    def read_monotonic_ns(self) -> int:
+        return self._monotonic_ns + self._read()
+
+    def deadline(self, timeout_s: float) -> int:
+        """Return the time, in nanoseconds since the run began, when a wait that starts now is over."""
+        if self._in_step_until_ns:
+            self._follow()
+        return self.elapsed_ns + max(0, round(timeout_s * 1e9))
+
     # ---- in step with real time ----
 
     def keep_step(self, seconds: float) -> None:
-        """From now on, and for so many seconds, do not run ahead of real time."""
+        """From now on, and for so many seconds, be as fast as real time."""
         now = time.monotonic_ns()
         self._real_start_ns = now - self.elapsed_ns
         self._in_step_until_ns = now + round(seconds * 1e9)
 
     @property
     def is_in_step(self) -> bool:
-        """Whether this clock does not run ahead now."""
+        """Whether this clock is as fast as real time now."""
         return self._in_step_until_ns > 0 and time.monotonic_ns() < self._in_step_until_ns
 
     def lacks_ns(self, elapsed_ns: int) -> int:
@@ -66,26 +82,17 @@ class VirtualClock:
         now = time.monotonic_ns()
         return max(0, min(elapsed_ns + self._real_start_ns, self._in_step_until_ns) - now)
 
-    # ---- reading ----
+    def _follow(self) -> None:
+        self.catch_up(min(time.monotonic_ns(), self._in_step_until_ns) - self._real_start_ns)
 
-    def read_wall_ns(self) -> int:
-        return self._wall_ns + self._creep()
-
-    def read_monotonic_ns(self) -> int:
-        return self._monotonic_ns + self._creep()
-
-    def deadline(self, timeout_s: float) -> int:
-        """Return the time, in nanoseconds since the run began, when a wait that starts now is over."""
-        return self.elapsed_ns + max(0, round(timeout_s * 1e9))
-
-    def _creep(self) -> int:
+    def _read(self) -> int:
         doublings = max(0, self._reads - _PATIENCE)
         self._reads += 1
-        creep = min(_CREEP_NS << min(doublings, 40), _LONGEST_CREEP_NS)
-        if doublings:
-            lacks = self.lacks_ns(self.elapsed_ns + creep)
-            self.was_held_back |= lacks > 0
-            self.has_run_ahead |= not self.is_in_step
-            creep = max(_CREEP_NS, creep - lacks)
-        self.elapsed_ns += creep
+        if self.is_in_step:
+            self.was_held_back |= doublings > 0
+            self.elapsed_ns += _CREEP_NS
+            self._follow()
+        else:
+            self.has_run_ahead |= doublings > 0
+            self.elapsed_ns += min(_CREEP_NS << min(doublings, 40), _LONGEST_CREEP_NS)
         return self.elapsed_ns

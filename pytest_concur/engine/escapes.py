@@ -5,6 +5,8 @@ Called by the watchdog, which sees them, and by the tasks themselves when they a
 
 from __future__ import annotations
 
+import time
+
 from pytest_concur.engine.task import Resource, Task
 from pytest_concur.engine.turns import Turns
 
@@ -25,6 +27,7 @@ class Escapes(Turns):
         assert task.ident is not None, "a running task has a thread"
         self.record.uncontrolled.append((what, where))
         task.is_external = True
+        task.left_ns = self.clock.elapsed_ns, time.monotonic_ns()
         self._externals[task.ident] = task
         self._set_pace()
         self._meter.settle()
@@ -61,6 +64,8 @@ class Escapes(Turns):
         del self._externals[task.ident]
         self._set_pace()
         task.is_external = False
+        left, left_really = task.left_ns
+        self.clock.catch_up(left + time.monotonic_ns() - left_really)
         if self.is_over and task.id and self.current is not task:
             return  # it unwinds beside the others; nobody waits for it
         self._add_enabled(task)

@@ -13,7 +13,7 @@ import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 from pytest_concur.engine.frames import is_ours
 
@@ -78,7 +78,7 @@ class Signs:
     @contextmanager
     def looking_on(self) -> Iterator[None]:
         """Look on at what the calling thread does."""
-        before = sys.getprofile()
+        before = _profile_function()
         self.look_on()
         try:
             yield
@@ -87,31 +87,38 @@ class Signs:
 
     def look_on(self) -> None:
         """Look on at what the calling thread does, from now on, beside whoever does so already."""
-        before = sys.getprofile()
+        before = _profile_function()
 
         def see(frame: types.FrameType, event: str, argument: object) -> None:
             if before is not None:
-                before(frame, event, argument)  # type: ignore[arg-type]
+                before(frame, event, argument)
             if event == "c_call":
                 self._see(frame, argument)
 
         sys.setprofile(see)
 
     def _see(self, frame: types.FrameType, function: object) -> None:
+        if is_ours(frame):
+            return
         name = str(getattr(function, "__name__", ""))
         home = _home_of(function, name)
         kind = _kind_of(home, name)
-        if kind is None or is_ours(frame):
+        if kind is None:
             return
         package = str(frame.f_globals.get("__name__", "?")).partition(".")[0]
         if package in _NOT_MEANT:
             return
         self.kinds.add(kind)
         if kind != "clock":
-            module = home.partition(".")[0]
-            self._note_call(frame, module in _LETS_GIL_GO or (module in ("_io", "io") and name == "open"))
+            self._note_call(frame, home in _LETS_GIL_GO or (home in ("_io", "io") and name == "open"))
         elif "-packages" in frame.f_code.co_filename:
             self.clock_readers.add(package)
+
+
+def _profile_function() -> Callable[[types.FrameType, str, object], object] | None:
+    """Return what looks on in this thread, if it can be called: ``cProfile`` puts something else there on 3.11."""
+    found: Any = sys.getprofile()
+    return found if callable(found) else None
 
 
 def _home_of(function: object, name: str) -> str:

@@ -53,6 +53,9 @@ class Task:
 
     has_ended = False
     is_external = False
+    left_ns = 0, 0
+    """Virtual and real time when it was seen to be outside control."""
+
     """It runs or blocks outside control; the watchdog saw that."""
 
     waiting_for: Resource | None = None

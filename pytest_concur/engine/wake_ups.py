@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from selectors import BaseSelector
 from typing import Any
 
@@ -59,8 +60,16 @@ class WakeUps:
             return select
         own = getattr(sys._getframe(1).f_locals["self"], "_ssock", None)
         if own is None or [each.fd for each in selector.get_map().values()] != [own.fileno()]:
-            return select
+            return partial(self._select_really, select, execution.clock.elapsed_ns)
         return _pipe(execution, selector, lambda: select(0)).wait
+
+    def _select_really(self, select: Any, began_ns: int, timeout: float | None = None) -> Ready:
+        """Wait in real time, and let virtual time pass, too: the loop looks at that to see what is due."""
+        ready = select(timeout)
+        execution = self._mine()
+        if execution is not None and not ready and timeout is not None:
+            execution.clock.catch_up(began_ns + round(timeout * 1e9))
+        return ready  # type: ignore[no-any-return]
 
     def awaited(self, wait: Any) -> Any:
         """``Pool._wait_for_updates`` is about to wait for a pool's notifier, and for its processes if it has any."""

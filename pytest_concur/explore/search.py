@@ -31,6 +31,9 @@ GIL_SCHEDULES = 300
 GIL_STEPS = 200_000
 """Budget for the question whether a GIL build can do it too; counted, not timed, so that the answer repeats."""
 
+GIL_REAL_S = 10.0
+"""The same, in seconds, where runs take real time."""
+
 STEPS_OF_A_RUN = 500
 """What starting a run costs, in steps."""
 
@@ -239,7 +242,7 @@ def ask_gil(lab: Laboratory, reference: Reference, found: Found, seed: int) -> G
     if lab.settings.granularity == "gil" or found.is_sequential or found.schedule.preemptions == 0:
         return "reachable"
     strategy = blind(seed)
-    steps = 0
+    steps, began = 0, time.perf_counter()
     for index in range(GIL_SCHEDULES):
         trial = lab.run(partial(strategy.scheduler, index), mode=Mode(granularity="gil"), discovers=False)
         strategy.learn(trial.record)
@@ -247,7 +250,7 @@ def ask_gil(lab: Laboratory, reference: Reference, found: Found, seed: int) -> G
         if failure is not None and failure.kind == found.failure.kind:
             return "reachable"
         steps += trial.record.steps + STEPS_OF_A_RUN
-        if steps > GIL_STEPS:
+        if steps > GIL_STEPS or (found.takes_time and time.perf_counter() - began > GIL_REAL_S):
             break
     return "not-reached"
 

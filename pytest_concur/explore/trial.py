@@ -163,8 +163,6 @@ class Laboratory:
         discovery.start() if discovers else discovery.pause()
         trial: Trial | None = None
         has_passed = False
-        usual_s = self.in_step_s
-        self.in_step_s = usual_s if in_step_s is None else in_step_s
         try:
             for _ in range(MOST_REPEATS):
                 if trial is not None and trial.failure is not None:
@@ -174,7 +172,13 @@ class Laboratory:
                 sees = mode is not None and mode.flavour == "operate"
                 witness = make_witness() if make_witness is not None else None
                 trial = self._attempt(
-                    make_scheduler(), is_recording, sleeps_through, sees_operations=sees, witness=witness, signs=signs
+                    make_scheduler(),
+                    is_recording,
+                    sleeps_through,
+                    sees_operations=sees,
+                    witness=witness,
+                    in_step_s=in_step_s,
+                    signs=signs,
                 )
                 trial.has_passed_before = has_passed
                 if not keeps_error and trial.failure is not None:
@@ -185,7 +189,6 @@ class Laboratory:
             assert trial is not None, "at least one attempt is made"
             return trial
         finally:
-            self.in_step_s = usual_s
             self._hooks.observer = None
 
     def cleanse(self) -> bool:
@@ -243,14 +246,16 @@ class Laboratory:
         *,
         sees_operations: bool = False,
         witness: Witness | None = None,
+        in_step_s: float | None = None,
         signs: Signs | None = None,
     ) -> Trial:
         self.runs += 1
         settings = self.settings
         kind = SeeingExecution if sees_operations else Execution
         clock = self._clock.restarted()
-        if self.in_step_s:
-            clock.keep_step(self.in_step_s)
+        in_step_s = self.in_step_s if in_step_s is None else in_step_s
+        if in_step_s:
+            clock.keep_step(in_step_s)
         execution = kind(
             scheduler,
             self._hooks.countdown,
@@ -263,7 +268,7 @@ class Laboratory:
             has_foreign_threads=settings.foreign_threads,
             uses_threads_again=not self.patch.looks_at_threads,
             witness=witness,
-            is_in_doubt=self.in_step_s > 0,
+            is_in_doubt=in_step_s > 0,
         )
         self._outcomes.clear()
         error: BaseException | None = None
