@@ -162,7 +162,7 @@ class Execution(Escapes):
 
     def _stuck(self) -> None:
         """Nobody can run and no time-out is due: a deadlock, or threads left behind that nobody will ever wake."""
-        waiting = [waiting_of(task) for task in self.tasks if task.waiting_for is not None]
+        waiting = self._waiting()
         if self._is_draining and not has_cycle(waiting):
             self.record.leaked = self._left_behind()
             self._finish_early("leak", waiting)
@@ -243,8 +243,14 @@ class Execution(Escapes):
         """Whether anything outside control might yet wake a task, or time that is yet to pass."""
         if self._externals or self._has_foreign_threads([task.ident for task in self.tasks]) or departing.any_left():
             return True
-        has_deadline = any(task.deadline_ns is not None for task in self.tasks)
-        return self.clock.is_in_step and (has_deadline or signals.are_handled())
+        if not self.clock.is_in_step:
+            return False
+        if any(task.deadline_ns is not None for task in self.tasks):
+            return True
+        return signals.are_handled() and not has_cycle(self._waiting())
+
+    def _waiting(self) -> list[Waiting]:
+        return [waiting_of(task) for task in self.tasks if task.waiting_for is not None]
 
     def end_stuck(self) -> None:
         """Nobody has the turn, and nobody ever will: called by the watchdog."""

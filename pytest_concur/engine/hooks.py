@@ -428,7 +428,7 @@ class Hooks:
 
     def _announcer_of(self, placeholder: tuple[Any, ...]) -> Callable[[tuple[Any, ...]], None]:
         tell = operation_teller(placeholder)
-        is_test = placeholder[2] == "test"
+        is_test, is_system = placeholder[2] == "test", placeholder[2] == "system"
         is_query = placeholder[2] == "method" and placeholder[3] in STATE_QUERIES
 
         def announce(values: tuple[Any, ...]) -> None:
@@ -441,6 +441,8 @@ class Hooks:
                 execution.pass_unasked()
                 return
             operation = tell(execution.numbering, values)
+            if is_system:
+                execution.record.calls_system = True
             execution.operate(operation)
             if execution.witness is not None:
                 execution.witness.accessed(execution.current.id, operation, stack_from(sys._getframe(1)))

@@ -51,6 +51,9 @@ class Record:
     has_wake_ups: bool = False
     """Somebody waited under control for a wake-up call; no operation tells who wrote it."""
 
+    calls_system: bool = False
+    """An operation was told that touches files, sockets, databases, or a library written in C."""
+
     stragglers: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     """Of the tasks, by number."""

@@ -385,7 +385,8 @@ class Turns:
         if task.id not in self._enabled:
             insort(self._enabled, task.id)
         self._meter.arm(0)
-        task.go_on()
+        if task.baton.locked():  # else the body was told before, and a signal's handler keeps it
+            task.go_on()
 
     def _left(self) -> list[Task]:
         """The tasks that have not ended, without the body."""

@@ -159,7 +159,8 @@ class Watchdog:
         if not may_be_woken:
             execution.end_stuck()
             return
-        limit = self._limit_s if execution.has_externals else min(FOREIGN_PATIENCE_S, self._limit_s)
+        may_take_long = execution.has_externals and not _is_in_handler(execution)
+        limit = self._limit_s if may_take_long else min(FOREIGN_PATIENCE_S, self._limit_s)
         if now - self._progress_at > limit:
             execution.give_up(
                 "all tasks blocked; only a thread outside control could wake them",
@@ -186,6 +187,19 @@ class Watchdog:
         execution = self._hooks.active
         if execution is not None and execution.is_over:
             raise TaskAborted
+
+
+def _is_in_handler(execution: Execution) -> bool:
+    """Whether a signal's handler runs in the main thread, on top of a wait for its turn, and may never come back.
+
+    It may want a lock that what it has interrupted holds: a deadlock, but one that no schedule repeats.
+    """
+    frame = sys._current_frames().get(execution.tasks[0].ident or 0)
+    while frame is not None:
+        if frame.f_code is Turns._wait_for_turn.__code__:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _cpu_time(ident: int) -> float | None:

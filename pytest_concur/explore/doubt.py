@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pytest_concur.engine import outside, signals
 from pytest_concur.engine.outside import Signs
 from pytest_concur.explore.trial import Failure, Laboratory, Trial
+from pytest_concur.model.waiting import has_cycle
 
 STOOD_S = 0.01
 """Real time in which nothing happens here that is worth a look."""
@@ -58,8 +59,11 @@ def _is_in_doubt(failure: Failure, trial: Trial) -> bool:
 
 
 def _is_endless(trial: Trial) -> bool:
-    ending = trial.record.ending
-    return ending == "livelock" or (ending in ("deadlock", "leak") and signals.are_handled())
+    record = trial.record
+    if record.ending == "livelock":
+        return True
+    may_be_woken = record.ending in ("deadlock", "leak") and not has_cycle(record.waiting)
+    return may_be_woken and signals.are_handled()
 
 
 def _look_into(lab: Laboratory, failure: Failure, trial: Trial, again: Again) -> Answer:

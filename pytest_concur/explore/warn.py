@@ -98,17 +98,17 @@ def suspicions(lab: Laboratory, seed: int, kinds: frozenset[Kind]) -> tuple[list
     is_ordered_outside = False
     steps = 0
     for make_scheduler in schedulers:
-        seen, passed = witness(lab, make_scheduler, names_locks=False)
+        seen, passed, has_escaped = witness(lab, make_scheduler, names_locks=False)
         if any(_is_new(each, kinds, found) for each in seen):
             signs = Signs()
-            named, _ = witness(lab, make_scheduler, signs=signs)
+            named, _, _ = witness(lab, make_scheduler, signs=signs)
             new = [each for each in (*seen, *named) if _is_new(each, kinds, found)]
             if "system" in signs.kinds and any(each.kind == "data-race" for each in new):
                 is_ordered_outside = True
                 kinds -= {"data-race"}
             found |= {each.key: each for each in new if each.kind in kinds}
         steps += passed
-        if steps > MOST_STEPS:
+        if steps > MOST_STEPS or has_escaped:
             break
     return [each for each in found.values() if each.kind in kinds], is_ordered_outside
 
@@ -123,8 +123,8 @@ def witness(
     *,
     names_locks: bool = True,
     signs: Signs | None = None,
-) -> tuple[list[Suspicion], int]:
-    """Run one schedule; return what was seen and how many steps it had."""
+) -> tuple[list[Suspicion], int, bool]:
+    """Run one schedule; return what was seen, how many steps it had, and whether a part of it was outside control."""
     made: list[Witnesses] = []
 
     def new() -> Witness:
@@ -135,7 +135,7 @@ def witness(
     names, schedule = trial.record.names, trial.record.schedule
     seen = [_of_race(race, names, schedule) for race in made[-1].races.races]
     seen += [_of_inversion(inversion, names, schedule) for inversion in made[-1].order.inversions]
-    return seen, trial.record.steps
+    return seen, trial.record.steps, bool(trial.record.uncontrolled)
 
 
 def _of_race(race: Race, names: Sequence[str], schedule: Schedule) -> Suspicion:

@@ -289,7 +289,7 @@ class TestRunner:
     def _replay_witnessed(self, lab: Laboratory, token: Token) -> None:
         from pytest_concur.explore.warn import witness
 
-        seen, _ = witness(lab, lambda: Replay(token.schedule))
+        seen, _, _ = witness(lab, lambda: Replay(token.schedule))
         if not seen:
             self._reporter.diverge(token, "nothing suspicious was seen: it is gone")
         for each in seen:

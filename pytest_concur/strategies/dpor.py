@@ -228,6 +228,8 @@ class DPORStrategy:
         self.trouble = self.trouble or run.trouble
         if getattr(seen, "has_wake_ups", False):
             self.trouble = "event loops or pools were woken, and no operation tells by whom"
+        if getattr(seen, "calls_system", False):
+            self.trouble = "the system was called, and no operation tells what that has to do with others"
         if run.has_diverged or run.is_too_long:
             self.is_exhausted = True
             return

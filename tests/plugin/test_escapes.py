@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from project import UNHURRIED, module, run_project, run_pytest
+from project import UNHURRIED, assert_fails, module, run_project, run_pytest
 
 
 def test_worker_kept_in_a_global_is_no_deadlock(pytester):
@@ -417,12 +417,12 @@ SIGNALLED = """
 
 
     @pytest.mark.concurrency(schedules=20)
-    def test_event():
-        woken = threading.Event()
-        before = signal.signal(signal.SIGUSR1, lambda number, frame: woken.set())
+    def test_queue():
+        numbers = queue.SimpleQueue()
+        before = signal.signal(signal.SIGUSR1, lambda number, frame: numbers.put(number))
         thread = threading.Thread(target=wake_by_signal)
         thread.start()
-        assert woken.wait(60)
+        assert numbers.get(timeout=60) == signal.SIGUSR1
         thread.join()
         signal.signal(signal.SIGUSR1, before)
 """
@@ -434,6 +434,33 @@ def test_a_signal_that_a_task_sends_may_wake_another(pytester):
 
     assert result.outcomes["passed"] == 2, result.output
     assert not [finding for test in result.tests for finding in test.findings], result.output
+
+
+def test_a_handler_that_wants_what_it_has_interrupted_is_a_deadlock(pytester):
+    """``Event.set`` takes a lock that ``Event.wait`` holds for a moment, and the handler runs on top of that."""
+    text = module(
+        """
+        import signal
+
+
+        @pytest.mark.concurrency
+        def test_program():
+            woken = threading.Event()
+            before = signal.signal(signal.SIGUSR1, lambda number, frame: woken.set())
+            try:
+                thread = threading.Thread(target=lambda: os.kill(os.getpid(), signal.SIGUSR1))
+                thread.start()
+                woken.wait()
+                thread.join()
+            finally:
+                signal.signal(signal.SIGUSR1, before)
+        """
+    )
+
+    result = run_project(pytester, text, UNHURRIED)
+
+    assert_fails(result, ["deadlock"])
+    assert "which it holds itself" in result.output
 
 
 def test_no_search_with_an_event_loop_is_complete(pytester):
