@@ -128,7 +128,7 @@ class Watchdog:
         if now - self._still_at < patience or _is_debugging(frame):
             return
         if self._asleep_at != self._still_at:
-            if _waits_for_processor(ident):  # lets the GIL go
+            if _waits_for_processor(ident, or_disk=execution.is_in_doubt):  # lets the GIL go
                 self._still = None
                 return
             self._asleep_at = self._still_at
@@ -210,8 +210,10 @@ def _cpu_time(ident: int) -> float | None:
         return None
 
 
-def _waits_for_processor(ident: int) -> bool:
+def _waits_for_processor(ident: int, *, or_disk: bool = False) -> bool:
     """Whether a thread could run but is given no processor, on a busy or throttled machine; false if unknown.
+
+    ``or_disk``: one that waits for a disk counts, too; no task is what it waits for.
 
     Linux: proc(5) tells a thread's state; the identifier of its processor clock is made of its number
     (``include/linux/posix-timers.h``).
@@ -219,7 +221,7 @@ def _waits_for_processor(ident: int) -> bool:
     try:
         thread = ~(time.pthread_getcpuclockid(ident) >> 3)
         with open(f"/proc/self/task/{thread}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()[0] == b"R"
+            return file.read().rpartition(b")")[2].split()[0] in (b"RD" if or_disk else b"R")
     except (AttributeError, OSError, IndexError):
         return False
 

@@ -130,7 +130,7 @@ def _why(report: FailureReport) -> str:
         return "\n".join(["why:", *("  " + line for line in stuck_lines(report.waiting))])
     if report.kind == "livelock":
         return "\n".join(["why:", *(f"  {task} keeps coming back to {place}" for task, place in report.running)])
-    found = intrusions(report.trace)
+    found = sorted(intrusions(report.trace), key=lambda each: each.between.is_call)  # which may say nothing
     among_tasks = [each for each in found if each.before.task and each.between.task]
     if not found:
         return ""

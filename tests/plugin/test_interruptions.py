@@ -71,6 +71,8 @@ def pytest_runtest_call(item):
 """
 
 PROGRAMS = """
+    import subprocess
+
     import bell
 
     endless = pytest.mark.concurrency(schedules=10**6, seconds=2, strategy="random")
@@ -110,6 +112,15 @@ PROGRAMS = """
 
         concur.run(put, get)
 
+
+    @endless
+    @times
+    def test_in_step_with_real_time(concur, number):
+        bell.set_once()
+        process = subprocess.Popen(["sleep", "0.02"])
+        concur.run(lambda: time.sleep(0.03), lambda: time.sleep(0.05))
+        process.wait()
+
 """
 
 
@@ -124,9 +135,9 @@ def test_interrupted_at_any_moment(pytester: pytest.Pytester, times: int) -> Non
     for name, text in (("bell", BELL), ("conftest", AROUND), ("originals", ORIGINALS)):
         (pytester.path / f"{name}.py").write_text(text, encoding="utf-8")
 
-    result = run_project(pytester, module(PROGRAMS.replace("{times}", str(times))), "--tb=line", hang_s=60 + 6 * times)
+    result = run_project(pytester, module(PROGRAMS.replace("{times}", str(times))), "--tb=line", hang_s=60 + 9 * times)
 
     rang = len(re.findall(r"conftest\.py:\d+: Failed: it rang", result.output))
     assert rang == result.outcomes["failed"], result.output
-    assert rang + result.outcomes.get("passed", 0) == 2 * times, result.output
-    assert rang > 0.4 * 2 * times, result.output
+    assert rang + result.outcomes.get("passed", 0) == 3 * times, result.output
+    assert rang > 0.4 * 3 * times, result.output

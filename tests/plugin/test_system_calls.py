@@ -146,6 +146,15 @@ def test_a_race_through_the_system_is_found(pytester, text):
     assert [each.kind for each in again.findings][:1] == [found.kind]
 
 
+def test_the_gil_does_not_prevent_it(pytester):
+    """What asks the system lets the GIL go first: switches at its polls alone find the race, too."""
+    text = RACY["looks for a file, then makes it"].replace(
+        "@pytest.mark.concurrency", '@pytest.mark.concurrency(granularity="gil")'
+    )
+
+    assert assert_fails(run_project(pytester, module(text)), ["assertion"]).gil == "reachable"
+
+
 @pytest.mark.parametrize("text", CORRECT.values(), ids=CORRECT.keys())
 def test_what_the_system_keeps_apart_passes(pytester, text):
     """The twins are right. No order of theirs is wrong, and none is said to be the last."""
