@@ -20,7 +20,8 @@ LIBRARY = frozenset({
     "threading", "queue", "concurrent.futures", "logging", "contextlib", "functools", "multiprocessing.pool",
     "multiprocessing.dummy", "multiprocessing.popen_fork", "multiprocessing.synchronize", "asyncio.threads",
     "asyncio.runners", "asyncio.base_events", "asyncio.selector_events", "asyncio.locks", "sched", "socketserver",
-    "random", "secrets", "uuid", "subprocess", "multiprocessing.util",
+    "random", "secrets", "uuid", "subprocess", "multiprocessing.util", "http.cookiejar", "tempfile",
+    "zipfile", "_threading_local",
 })  # fmt: skip
 """Standard modules whose blocking and whose chance are intercepted. Their own accesses are trusted: no points."""
 
