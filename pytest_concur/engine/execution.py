@@ -38,6 +38,7 @@ class Execution(Escapes):
         "_uses_threads_again",
         "is_in_doubt",
         "numbering",
+        "patience_s",
         "polling_calls",
         "witness",
     )
@@ -57,6 +58,7 @@ class Execution(Escapes):
         uses_threads_again: bool = False,
         witness: Witness | None = None,
         is_in_doubt: bool = False,
+        patience_s: float = outside.PATIENCE_S,
     ) -> None:
         """
         Args:
@@ -72,6 +74,7 @@ class Execution(Escapes):
                 a deadlock is declared.
             uses_threads_again: Tasks that nobody knows by their threads may have those of earlier runs, made as new.
             witness: Is told what happens; only if the scheduler sees operations.
+            patience_s: Real time that a process gets which the body starts.
             is_in_doubt: What a task waits for outside control may be what another task does: that one is let run soon.
         """
         super().__init__(
@@ -92,6 +95,7 @@ class Execution(Escapes):
         self._chance: Random | None = None
         self.witness = witness
         self.is_in_doubt = is_in_doubt
+        self.patience_s = patience_s
         self.numbering = Numbering()
         self.polling_calls: set[int] = set()
         """Frames (by id) that call something behind which the interpreter polls; only at granularity "gil"."""

@@ -17,7 +17,6 @@ from datetime import UTC, date, datetime, tzinfo
 from functools import partial
 from typing import Any
 
-from pytest_concur.engine import outside
 from pytest_concur.engine.alike import OrderedSet, function_name, thread_name
 from pytest_concur.engine.announced import AnnouncedLock, AnnouncedQueue, stack_from
 from pytest_concur.engine.blocking import (
@@ -391,7 +390,7 @@ class Hooks:
         execution = self.mine()
         if execution is not None:
             execution.record.has_processes = True
-            execution.clock.keep_step(outside.PATIENCE_S)
+            execution.clock.keep_step(execution.patience_s)
         return start(*args, **kwargs)
 
     def _set_sentinel(self) -> Any:

@@ -28,11 +28,11 @@ Kind = Literal["clock", "system", "files", "foreign"]
 
 _CLOCK = frozenset(
     "sleep time time_ns monotonic monotonic_ns perf_counter perf_counter_ns clock_gettime clock_gettime_ns localtime "
-    "gmtime ctime asctime strftime now utcnow today".split()
+    "gmtime ctime asctime strftime now utcnow today process_time process_time_ns thread_time thread_time_ns".split()
 )
 _SYSTEM = frozenset({
     "_socket", "_ssl", "select", "fcntl", "mmap", "_sqlite3", "sqlite3", "_multiprocessing", "_posixshmem",
-    "_posixsubprocess", "_signal", "signal", "_winapi", "_overlapped", "msvcrt",
+    "_posixsubprocess", "_signal", "signal", "resource", "_winapi", "_overlapped", "msvcrt",
 })  # fmt: skip
 _SYSTEM_CALLS = frozenset(
     "wait wait3 wait4 waitid waitpid kill killpg read readv write writev pidfd_open posix_spawn posix_spawnp "
@@ -59,12 +59,18 @@ def wait(seconds: float) -> None:
 class Signs:
     """What shows that a run has to do with the outside."""
 
-    def __init__(self, note_call: Callable[[types.FrameType, bool], None] = lambda frame, lets_gil_go: None) -> None:
+    def __init__(
+        self,
+        is_users: Callable[[types.FrameType], bool],
+        note_call: Callable[[types.FrameType, bool], None] = lambda frame, lets_gil_go: None,
+    ) -> None:
         """
         Args:
-            note_call: Is told from which frame a function is called that may touch files, sockets, databases, and
-                whether it lets the GIL go before it does.
+            is_users: Whether a frame runs the user's code. What pytest does for a run is no part of it.
+            note_call: Is told which of these frames calls a function, by whatever way, that may touch files, sockets,
+                databases, and whether that lets the GIL go before it does.
         """
+        self._is_users = is_users
         self._note_call = note_call
         self.kinds: set[Kind] = set()
         self.clock_readers: set[str] = set()
@@ -105,14 +111,20 @@ class Signs:
         kind = _kind_of(home, name)
         if kind is None:
             return
-        package = str(frame.f_globals.get("__name__", "?")).partition(".")[0]
-        if package in _NOT_MEANT:
-            return
+        caller: types.FrameType | None = frame
+        while caller is not None and not self._is_users(caller):
+            if _package_of(caller) in _NOT_MEANT:
+                return
+            caller = caller.f_back
         self.kinds.add(kind)
-        if kind != "clock":
-            self._note_call(frame, home in _LETS_GIL_GO or (home in ("_io", "io") and name == "open"))
-        elif "-packages" in frame.f_code.co_filename:
-            self.clock_readers.add(package)
+        if kind == "clock" and "-packages" in frame.f_code.co_filename:
+            self.clock_readers.add(_package_of(frame))
+        elif kind != "clock" and caller is not None:
+            self._note_call(caller, home in _LETS_GIL_GO or (home in ("_io", "io") and name == "open"))
+
+
+def _package_of(frame: types.FrameType) -> str:
+    return str(frame.f_globals.get("__name__", "?")).partition(".")[0]
 
 
 def _profile_function() -> Callable[[types.FrameType, str, object], object] | None:

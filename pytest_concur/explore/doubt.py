@@ -15,13 +15,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pytest_concur.engine import outside, signals
+from pytest_concur.engine import signals
 from pytest_concur.engine.outside import Signs
 from pytest_concur.explore.trial import Failure, Laboratory, Trial
 from pytest_concur.model.waiting import has_cycle
 
 STOOD_S = 0.01
 """Real time in which nothing happens here that is worth a look."""
+
+COST = 10
+"""What a doubt costs at most, in runs; looking on makes a run several times as long."""
 
 Again = Callable[..., tuple[Failure | None, Trial]]
 """Runs the same schedule again; takes what :meth:`Laboratory.run` takes. Returns what failed, and the run."""
@@ -67,20 +70,24 @@ def _is_endless(trial: Trial) -> bool:
 
 
 def _look_into(lab: Laboratory, failure: Failure, trial: Trial, again: Again) -> Answer:
-    signs = Signs()
+    patience_s = lab.settings.patience_s
+    if lab.settings.seconds_left() < COST * trial.seconds + patience_s:
+        what = f"whether it is more than a wait for the outside ({failure.summary}), before the test's time-out,"
+        return Answer(False, (what, "the end of a run"), is_hopeless=True)
+    signs = Signs(lab.patch.is_users)
     again(signs=signs)
     if lab.settings.foreign_threads(()):
         signs.kinds.add("system")
     if not signs.kinds:
         return Answer(True)
     if not lab.in_step_s:
-        found, in_step = again(in_step_s=outside.PATIENCE_S)
+        found, in_step = again(in_step_s=patience_s)
         if found is None or found.signature != failure.signature:
-            lab.in_step_s = outside.PATIENCE_S
+            lab.in_step_s = patience_s
             return Answer(False, _told(signs, in_step), trial=in_step)
         trial = in_step
     if signs.are_hard and (trial.record.has_run_ahead or trial.record.ending == "livelock"):
-        lab.in_step_s = outside.PATIENCE_S
+        lab.in_step_s = patience_s
         return Answer(False, _told(signs, trial), is_hopeless=True)
     return Answer(True)
 

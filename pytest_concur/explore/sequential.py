@@ -18,7 +18,7 @@ from typing import Any
 from pytest_concur.engine.outside import Signs
 from pytest_concur.explore import doubt
 from pytest_concur.explore.trial import Failure, Laboratory, Trial
-from pytest_concur.instrument.rewrite import Caller
+from pytest_concur.instrument.rewrite import Caller, caller_at
 from pytest_concur.model.outcome import matches, without
 from pytest_concur.strategies.sequential import ReplayDecisions, Sequential
 
@@ -80,7 +80,8 @@ def establish(lab: Laboratory, seconds: float = math.inf) -> Reference:
     reference.task_count, reference.result = first.record.task_count, first.result
     reference.contested = first.record.contested
     callers: set[Caller] = set()
-    again = _run(lab, reference, _in_order(), AGAIN, signs=Signs(partial(_note_caller, lab, callers)))
+    signs = Signs(lab.patch.is_users, partial(_note_caller, lab, callers))
+    again = _run(lab, reference, _in_order(), AGAIN, signs=signs)
     if again is None:
         _excuse(reference)
         return reference
@@ -152,8 +153,8 @@ def fails_sequentially(lab: Laboratory, choices: tuple[int, ...]) -> bool:
 
 def _note_caller(lab: Laboratory, callers: set[Caller], frame: types.FrameType, lets_gil_go: bool) -> None:
     """The system is called: by a task while others live, perhaps."""
-    if lab.running_task() is not None and (place := lab.patch.caller_in(frame)) is not None:
-        callers.add((*place, lets_gil_go))
+    if lab.running_task() is not None:
+        callers.add(caller_at(frame, lets_gil_go=lets_gil_go))
 
 
 def _run(

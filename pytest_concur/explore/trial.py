@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import random
 import sys
 import threading
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_concur.engine.clock import VirtualClock
 from pytest_concur.engine.execution import Execution
 from pytest_concur.engine.hooks import Hooks, Observer
-from pytest_concur.engine.outside import Signs
+from pytest_concur.engine.outside import PATIENCE_S, Signs
 from pytest_concur.engine.record import Record
 from pytest_concur.engine.seeing import SeeingExecution
 from pytest_concur.errors import DeadlockFound, Hung, InternalError, LivelockFound, ThreadLeakFound
@@ -66,6 +67,9 @@ class Trial:
     passing: BaseException | None = None
     """An exception that is no failure (a skip, an expected failure): it ends the test as it is."""
 
+    seconds: float = 0.0
+    """Real time that it took."""
+
     stood_s: float = 0.0
     """Real time for which no thread of this process had a processor: somebody waited for the outside, or for one."""
 
@@ -95,8 +99,17 @@ class Settings:
     granularity: Granularity
     explores_timeouts: bool
     compares_outcomes: bool
+    patience_s: float = PATIENCE_S
+    """Real time that the outside is given in a run."""
+
+    seconds_left: Callable[[], float] = lambda: math.inf
+    """Until the test's own time-out."""
+
     is_passing: Callable[[BaseException], bool] = lambda error: False
     """Whether an exception ends the test as it is: skip, xfail, exit."""
+
+    is_interruption: Callable[[BaseException], bool] = lambda error: False
+    """Whether an exception ends the test beside Ctrl-C, whatever the run says: its time-out, raised by a signal."""
 
     is_assertion: Callable[[BaseException], bool] = lambda error: isinstance(error, AssertionError)
     foreign_threads: Callable[[Collection[int | None]], bool] = lambda ours: False
@@ -217,6 +230,8 @@ class Laboratory:
         except (KeyboardInterrupt, GeneratorExit, Hung):
             raise
         except BaseException as raised:
+            if self.settings.is_interruption(raised):
+                raise
             error = raised
         finally:
             self._hooks.at_large = None
@@ -269,12 +284,13 @@ class Laboratory:
             uses_threads_again=not self.patch.looks_at_threads,
             witness=witness,
             is_in_doubt=in_step_s > 0,
+            patience_s=settings.patience_s,
         )
         self._outcomes.clear()
         error: BaseException | None = None
         result = None
         _begin_alike()
-        began = time.perf_counter() - time.process_time()
+        began, used_before = time.perf_counter(), time.process_time()
         self._hooks.active = execution
         try:
             with signs.looking_on() if signs is not None else nullcontext():
@@ -282,6 +298,8 @@ class Laboratory:
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as raised:
+            if settings.is_interruption(raised):
+                raise
             error = raised.with_traceback(_below(raised.__traceback__))
         finally:
             self._hooks.active = None
@@ -295,10 +313,11 @@ class Laboratory:
             ) from record.broken
         if error is not None and settings.is_passing(error):
             return Trial(record, None, passing=error)
-        stood_s = time.perf_counter() - time.process_time() - began
+        seconds = time.perf_counter() - began
+        stood_s = seconds - (time.process_time() - used_before)
         failure = judge(record, error, settings)
         outcome = self._outcomes.comparable() if settings.compares_outcomes and record.ending == "completed" else None
-        return Trial(record, failure, outcome, result, stood_s=stood_s)
+        return Trial(record, failure, outcome, result, seconds=seconds, stood_s=stood_s)
 
     def _begin_in_thread(self, signs: Signs) -> None:
         self.patch.discovery.start_in_thread()

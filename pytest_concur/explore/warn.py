@@ -7,6 +7,7 @@ directions, and some by chance.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +26,9 @@ from pytest_concur.strategies.sequential import Sequential
 
 BY_CHANCE = 4
 """Schedules beside the two without preemption."""
+
+COST = 3
+"""What another schedule may cost, in runs like the longest so far."""
 
 MOST_STEPS = 100_000
 """Steps of all these schedules together; counted, not timed, so that the answer repeats."""
@@ -96,18 +100,21 @@ def suspicions(lab: Laboratory, seed: int, kinds: frozenset[Kind]) -> tuple[list
     schedulers += [partial(walks.scheduler, index) for index in range(BY_CHANCE)]
     found: dict[Hashable, Suspicion] = {}
     is_ordered_outside = False
-    steps = 0
+    steps, longest = 0, 0.0
     for make_scheduler in schedulers:
+        if lab.settings.seconds_left() < COST * longest:
+            break
+        began = time.perf_counter()
         seen, passed, has_escaped = witness(lab, make_scheduler, names_locks=False)
         if any(_is_new(each, kinds, found) for each in seen):
-            signs = Signs()
+            signs = Signs(lab.patch.is_users)
             named, _, _ = witness(lab, make_scheduler, signs=signs)
             new = [each for each in (*seen, *named) if _is_new(each, kinds, found)]
             if "system" in signs.kinds and any(each.kind == "data-race" for each in new):
                 is_ordered_outside = True
                 kinds -= {"data-race"}
             found |= {each.key: each for each in new if each.kind in kinds}
-        steps += passed
+        steps, longest = steps + passed, max(longest, time.perf_counter() - began)
         if steps > MOST_STEPS or has_escaped:
             break
     return [each for each in found.values() if each.kind in kinds], is_ordered_outside

@@ -13,13 +13,13 @@ import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import islice, repeat
+from itertools import repeat
 
 from pytest_concur.instrument.blocking_code import ModuleFacts, library_recipe, may_block
 from pytest_concur.instrument.cache import CodeCache
 from pytest_concur.instrument.discovery import Discovery
 from pytest_concur.instrument.first_call import can_wait, code_until_first_call
-from pytest_concur.instrument.points import Granularity, Position
+from pytest_concur.instrument.points import Granularity
 from pytest_concur.instrument.rewrite import Caller, Flavour, Recipe, Site, bind, code_key, is_bound
 from pytest_concur.instrument.scope import OUR_FOLDER, Owner, Scope, functions_in, import_late_library
 from pytest_concur.instrument.thread_state import looks_at_threads
@@ -132,15 +132,10 @@ class Patch:
         self._muted, self._muted_codes = sites, frozenset(key for key, _ in sites)
         self._differences.clear()
 
-    def caller_in(self, frame: types.FrameType | None) -> tuple[str, Position] | None:
-        """Return the innermost place in the user's code on a stack: the code object's key, and the place itself."""
-        while frame is not None:
-            code = frame.f_code
-            module = str(frame.f_globals.get("__name__"))
-            if is_bound(code) and self._scope.owner(module, code.co_filename) == "user":
-                return code_key(code), next(islice(code.co_positions(), frame.f_lasti // 2, None))
-            frame = frame.f_back
-        return None
+    def is_users(self, frame: types.FrameType) -> bool:
+        """Whether a frame runs code of the user's that is swapped in."""
+        code, module = frame.f_code, str(frame.f_globals.get("__name__"))
+        return is_bound(code) and self._scope.owner(module, code.co_filename) == "user"
 
     def mark_callers(self, callers: frozenset[Caller]) -> None:
         """Let these places, which call the system, have points from now on."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Literal
 
 from bytecode import Bytecode, Instr, Label
@@ -177,6 +178,13 @@ def _fit(table: bytes, units: int) -> bytes:
 def code_key(code: types.CodeType) -> str:
     """Return a name for a code object that is the same in every process that has the same source."""
     return f"{code.co_filename}:{code.co_firstlineno}:{code.co_qualname}"
+
+
+def caller_at(frame: types.FrameType, *, lets_gil_go: bool) -> Caller:
+    """Return the place where a frame stands, which calls the system."""
+    code = frame.f_code
+    position = next(islice(code.co_positions(), frame.f_lasti // 2, None))
+    return code_key(code), position, lets_gil_go
 
 
 def _at(location: Any, inserted: list[Any]) -> list[Any]:

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
@@ -136,6 +137,10 @@ class TestRunner:
             self._run_in_laboratory(token)
         except InternalError as error:
             self.result.uncontrolled.append(Uncontrolled(str(error), self._item.nodeid))
+            raise
+        except pytest.fail.Exception as error:
+            if _is_timeout(error) and not self.result.findings:
+                self.result.uncontrolled.append(Uncontrolled("what the time-out has cut off", self._item.nodeid))
             raise
 
     def _run_freely(self) -> None:
@@ -313,7 +318,7 @@ class TestRunner:
         failure, trial = replay()
         problem = divergence(token, trial)
         if trial.record.has_run_ahead and (problem is not None or failure is None):
-            lab.in_step_s = outside.PATIENCE_S  # as when it was found, perhaps
+            lab.in_step_s = lab.settings.patience_s  # as when it was found, perhaps
             failure, trial = replay()
             problem = divergence(token, trial)
         if problem is None and failure is None:
@@ -407,7 +412,10 @@ class TestRunner:
             granularity=options.granularity,
             explores_timeouts=options.timeouts == "explore",
             compares_outcomes=options.outcome == "serial",
+            patience_s=min(outside.PATIENCE_S, self._seconds_left() * SHARE_OF_TIMEOUT / 2),
             is_passing=lambda error: isinstance(error, PASSING),
+            seconds_left=self._seconds_left,
+            is_interruption=_is_timeout,
             is_assertion=lambda error: isinstance(error, AssertionError | pytest.fail.Exception),
             foreign_threads=foreign,
         )
@@ -443,6 +451,20 @@ class TestRunner:
             summary = f"{self._item.nodeid}: --concur-replay: {problem}"
             self.result.findings.append(Finding("uncontrolled", summary, 0, text, 0, None))
             raise ReplayDiverged(summary)
+
+
+def _is_timeout(error: BaseException) -> bool:
+    """Whether pytest-timeout has raised this in its handler of a signal."""
+    frames = (each.tb_frame for each in _tracebacks(error))
+    is_its_own = any(frame.f_globals.get("__name__") == "pytest_timeout" for frame in frames)
+    return isinstance(error, pytest.fail.Exception) and is_its_own
+
+
+def _tracebacks(error: BaseException) -> Iterator[TracebackType]:
+    each = error.__traceback__
+    while each is not None:
+        yield each
+        each = each.tb_next
 
 
 def _item_timeout(item: pytest.Function) -> float | None:

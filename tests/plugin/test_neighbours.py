@@ -135,6 +135,28 @@ def test_exploration_stays_inside_a_timeout(pytester, mark, options):
     assert result.only.explored["seconds"] < 3
 
 
+@pytest.mark.skipif("os.name != 'posix'")
+def test_a_timeout_by_a_signal_ends_the_test_at_once(pytester):
+    """The sequential runs alone take longer; what the handler raises is no failure of the body's, to be run again."""
+    pytest.importorskip("pytest_timeout")
+    text = """
+        @pytest.mark.timeout(1, method="signal")
+        @pytest.mark.concurrency
+        def test_program(concur):
+            def compute():
+                sum(range(10_000_000))
+
+            concur.run(compute, compute, compute)
+    """
+
+    result = run_project(pytester, module(text))
+
+    assert result.outcomes == {"failed": 1}, result.output
+    assert "Timeout (>1.0s) from pytest-timeout" in result.output
+    assert (result.verdict, result.findings) == ("inconclusive", ())
+    assert "time-out has cut off" in str(result.only.uncontrolled)
+
+
 GIVEN = "@given(number=strategies.integers())"
 MARKER = "@pytest.mark.concurrency"
 
