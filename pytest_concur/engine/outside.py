@@ -23,21 +23,25 @@ PATIENCE_S = 10.0
 NAP_S = 0.001
 """Real time given at once to a task that is waited for in a loop."""
 
-Kind = Literal["clock", "system", "files", "foreign"]
-"""What a function written in C may have to do with; ``foreign``: it is of no standard library, and nobody knows."""
+Kind = Literal["clock", "others", "locks", "files", "foreign"]
+"""What a function written in C may have to do with.
+
+``others``: processes, sockets, signals: somebody else may act, in real time. ``locks``: it may make another task wait,
+or fail, until this one is through. ``foreign``: it is of no standard library, and nobody knows.
+"""
 
 _CLOCK = frozenset(
     "sleep time time_ns monotonic monotonic_ns perf_counter perf_counter_ns clock_gettime clock_gettime_ns localtime "
     "gmtime ctime asctime strftime now utcnow today process_time process_time_ns thread_time thread_time_ns".split()
 )
-_SYSTEM = frozenset({
-    "_socket", "_ssl", "select", "fcntl", "mmap", "_sqlite3", "sqlite3", "_multiprocessing", "_posixshmem",
-    "_posixsubprocess", "_signal", "signal", "resource", "_winapi", "_overlapped", "msvcrt",
+_OTHERS = frozenset({
+    "_socket", "_ssl", "select", "_posixsubprocess", "_signal", "signal", "resource", "_winapi", "_overlapped",
 })  # fmt: skip
-_SYSTEM_CALLS = frozenset(
-    "wait wait3 wait4 waitid waitpid kill killpg read readv write writev pidfd_open posix_spawn posix_spawnp "
-    "open mkdir link symlink".split()
+_CALLS_OF_OTHERS = frozenset(
+    "wait wait3 wait4 waitid waitpid kill killpg read readv write writev pidfd_open posix_spawn posix_spawnp".split()
 )
+_LOCKS = frozenset({"fcntl", "msvcrt", "_sqlite3", "sqlite3", "mmap", "_multiprocessing", "_posixshmem"})
+_CALLS_LIKE_LOCKS = frozenset({"open", "mkdir", "link", "symlink"})
 _LETS_GIL_GO = frozenset({"posix", "nt", "_socket", "select", "fcntl", "_sqlite3", "sqlite3"})
 _HARMLESS = frozenset(
     "fspath putenv unsetenv getpid getcwd urandom cpu_count sched_getaffinity get_terminal_size isatty getsignal "
@@ -77,9 +81,14 @@ class Signs:
         """Top-level names of installed packages that ask the real clock, or sleep in real time."""
 
     @property
-    def are_hard(self) -> bool:
-        """Whether there is more than files, which others seldom write."""
-        return not self.kinds <= {"files"}
+    def of_real_time(self) -> bool:
+        """Whether somebody else may act, or the real clock counts; files alone are seldom written by others."""
+        return not self.kinds.isdisjoint({"clock", "others", "foreign"})
+
+    @property
+    def of_order(self) -> bool:
+        """Whether tasks may be put in an order that is not seen."""
+        return not self.kinds.isdisjoint({"others", "locks"})
 
     @contextmanager
     def looking_on(self) -> Iterator[None]:
@@ -153,13 +162,16 @@ def _python() -> None:
 @cache
 def _kind_of(home: str, name: str) -> Kind | None:
     module = home.partition(".")[0]
+    is_posix = module in ("posix", "nt")
     if name in _HARMLESS:
         return None
     if module in ("time", "datetime"):
         return "clock" if name in _CLOCK else None
-    if module in _SYSTEM or (module in ("posix", "nt") and name in _SYSTEM_CALLS):
-        return "system"
-    if module in ("posix", "nt", "_io", "io"):
+    if module in _OTHERS or (is_posix and name in _CALLS_OF_OTHERS):
+        return "others"
+    if module in _LOCKS or (is_posix and name in _CALLS_LIKE_LOCKS):
+        return "locks"
+    if is_posix or module in ("_io", "io"):
         return "files"
     is_standard = module in sys.stdlib_module_names or module == "None"
     return None if is_standard else "foreign"

@@ -47,7 +47,7 @@ class Answer:
 
 def ask(lab: Laboratory, failure: Failure, trial: Trial, again: Again) -> Answer:
     """Say whether a failure counts; if it does not, all further runs keep step with real time."""
-    if not _is_in_doubt(failure, trial):
+    if not _is_in_doubt(failure, trial) or (lab.in_step_s and not _may_be_too_early(trial)):
         return Answer(True)
     runs = lab.runs
     try:
@@ -69,6 +69,13 @@ def _is_endless(trial: Trial) -> bool:
     return may_be_woken and signals.are_handled()
 
 
+def _may_be_too_early(trial: Trial) -> bool:
+    """Whether a run in step with real time was given up before everybody had had time."""
+    record = trial.record
+    is_final = record.ending == "deadlock" and has_cycle(record.waiting)
+    return record.ending == "livelock" or (record.has_run_ahead and not is_final)
+
+
 def _look_into(lab: Laboratory, failure: Failure, trial: Trial, again: Again) -> Answer:
     patience_s = lab.settings.patience_s
     if lab.settings.seconds_left() < COST * trial.seconds + patience_s:
@@ -77,7 +84,7 @@ def _look_into(lab: Laboratory, failure: Failure, trial: Trial, again: Again) ->
     signs = Signs(lab.patch.is_users)
     again(signs=signs)
     if lab.settings.foreign_threads(()):
-        signs.kinds.add("system")
+        signs.kinds.add("others")
     if not signs.kinds:
         return Answer(True)
     if not lab.in_step_s:
@@ -86,7 +93,7 @@ def _look_into(lab: Laboratory, failure: Failure, trial: Trial, again: Again) ->
             lab.in_step_s = patience_s
             return Answer(False, _told(signs, in_step), trial=in_step)
         trial = in_step
-    if signs.are_hard and (trial.record.has_run_ahead or trial.record.ending == "livelock"):
+    if signs.of_real_time and _may_be_too_early(trial):
         lab.in_step_s = patience_s
         return Answer(False, _told(signs, trial), is_hopeless=True)
     return Answer(True)

@@ -170,7 +170,7 @@ def explore(
                 searched.uncontrolled.append(answer.why_not)
                 if answer.is_hopeless:
                     break
-                continue
+                failure = None
         if failure is not None and mode.flavour == "operate" and not trial.record.stragglers:
             found, _ = again()
             if found is None or found.signature != failure.signature:

@@ -110,7 +110,7 @@ def suspicions(lab: Laboratory, seed: int, kinds: frozenset[Kind]) -> tuple[list
             signs = Signs(lab.patch.is_users)
             named, _, _ = witness(lab, make_scheduler, signs=signs)
             new = [each for each in (*seen, *named) if _is_new(each, kinds, found)]
-            if "system" in signs.kinds and any(each.kind == "data-race" for each in new):
+            if signs.of_order and any(each.kind == "data-race" for each in new):
                 is_ordered_outside = True
                 kinds -= {"data-race"}
             found |= {each.key: each for each in new if each.kind in kinds}

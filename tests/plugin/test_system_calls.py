@@ -146,6 +146,16 @@ def test_a_race_through_the_system_is_found(pytester, text):
     assert [each.kind for each in again.findings][:1] == [found.kind]
 
 
+@pytest.mark.exhaustive
+def test_a_race_through_a_database_counts_however_long_it_takes(pytester):
+    """An hour of virtual time; ten seconds of real time show that nobody else has a hand in it."""
+    text = RACY["reads a row, then updates it"].replace(
+        'connection.execute("UPDATE', 'time.sleep(3600)\n                connection.execute("UPDATE'
+    )
+
+    assert_fails(run_project(pytester, module(HELPERS) + module(text)), ["assertion"])
+
+
 def test_the_gil_does_not_prevent_it(pytester):
     """What asks the system lets the GIL go first: switches at its polls alone find the race, too."""
     text = RACY["looks for a file, then makes it"].replace(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -51,8 +52,10 @@ class Settings(dict):
         (lambda: time.gmtime(0).tm_year + len(time.tzname), {"clock"}),
         (lambda: Path("missing").exists(), {"files"}),
         (lambda: list(Path().iterdir()), {"files"}),
-        (pair, {"system"}),
-        (lambda: subprocess.run([sys.executable, "-S", "-c", ""], check=True), {"system", "files"}),
+        (lambda: os.close(os.open(os.devnull, os.O_RDONLY)), {"locks", "files"}),
+        (lambda: sqlite3.connect(":memory:").close(), {"locks"}),
+        (pair, {"others"}),
+        (lambda: subprocess.run([sys.executable, "-S", "-c", ""], check=True), {"others", "files"}),
     ],
 )
 def test_kinds(action, kinds):
