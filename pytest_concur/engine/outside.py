@@ -47,7 +47,7 @@ _HARMLESS = frozenset(
     "fspath putenv unsetenv getpid getcwd urandom cpu_count sched_getaffinity get_terminal_size isatty getsignal "
     "valid_signals default_int_handler register_at_fork".split()
 )
-_IN_MEMORY = frozenset({io.StringIO, io.BytesIO, io.IncrementalNewlineDecoder})
+_IN_MEMORY = (io.StringIO, io.BytesIO, io.IncrementalNewlineDecoder)
 _NOT_MEANT = frozenset({"_pytest", "pluggy", "pytest", "logging"})
 """Packages whose calls of the system are no step of the program."""
 
@@ -144,11 +144,12 @@ def _profile_function() -> Callable[[types.FrameType, str, object], object] | No
 
 def _home_of(function: object, name: str) -> str:
     """Return the module of a function written in C; for a method, that of the class that has it."""
-    owner = getattr(function, "__self__", None)
-    if owner is None or isinstance(owner, types.ModuleType):
+    owner: Any = getattr(function, "__self__", None)
+    owner_type = type(owner)  # what the owner says of itself may be code of the user's
+    if owner is None or issubclass(owner_type, types.ModuleType):
         return str(getattr(owner, "__name__", None) or getattr(function, "__module__", None))
-    for kind in (owner if isinstance(owner, type) else type(owner)).__mro__:
-        if kind in _IN_MEMORY:
+    for kind in (owner if issubclass(owner_type, type) else owner_type).__mro__:
+        if any(kind is each for each in _IN_MEMORY):
             break
         if type(kind.__dict__.get(name, _python)) is not types.FunctionType:
             return kind.__module__

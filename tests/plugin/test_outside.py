@@ -317,7 +317,7 @@ def test_a_race_beside_a_process_is_found_and_replays(pytester):
             assert box.x == 2
     """
 
-    result = run_project(pytester, module(HELPERS) + module(text))
+    result = run_project(pytester, module(HELPERS) + module(text), UNHURRIED)
     found = assert_fails(result, ["assertion"])
     again = replay(pytester, result.only.nodeid, found.token)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from project import assert_fails, module, replay, run_project
+from project import UNHURRIED, assert_fails, module, replay, run_project
 
 HELPERS = """
     import sqlite3
@@ -137,11 +137,11 @@ CORRECT = {
 @pytest.mark.parametrize("text", RACY.values(), ids=RACY.keys())
 def test_a_race_through_the_system_is_found(pytester, text):
     """No object of Python's is shared; the schedule decides all the same, and the token replays it."""
-    result = run_project(pytester, module(HELPERS) + module(text))
+    result = run_project(pytester, module(HELPERS) + module(text), UNHURRIED)
     found = assert_fails(result, ["assertion", "exception"])
     again = replay(pytester, result.only.nodeid, found.token)
 
-    assert found.schedule <= 50
+    assert found.schedule <= 100
     assert "[calls]" in result.output
     assert [each.kind for each in again.findings][:1] == [found.kind]
 
@@ -153,7 +153,7 @@ def test_a_race_through_a_database_counts_however_long_it_takes(pytester):
         'connection.execute("UPDATE', 'time.sleep(3600)\n                connection.execute("UPDATE'
     )
 
-    assert_fails(run_project(pytester, module(HELPERS) + module(text)), ["assertion"])
+    assert_fails(run_project(pytester, module(HELPERS) + module(text), UNHURRIED), ["assertion"])
 
 
 def test_the_gil_does_not_prevent_it(pytester):
@@ -162,13 +162,13 @@ def test_the_gil_does_not_prevent_it(pytester):
         "@pytest.mark.concurrency", '@pytest.mark.concurrency(granularity="gil")'
     )
 
-    assert assert_fails(run_project(pytester, module(text)), ["assertion"]).gil == "reachable"
+    assert assert_fails(run_project(pytester, module(text), UNHURRIED), ["assertion"]).gil == "reachable"
 
 
 @pytest.mark.parametrize("text", CORRECT.values(), ids=CORRECT.keys())
 def test_what_the_system_keeps_apart_passes(pytester, text):
     """The twins are right. No order of theirs is wrong, and none is said to be the last."""
-    test = run_project(pytester, module(HELPERS) + module(text)).test("test_program")
+    test = run_project(pytester, module(HELPERS) + module(text), UNHURRIED).test("test_program")
 
     assert (test.verdict, test.findings, test.explored["complete"]) == ("passed", (), False)
 
@@ -193,6 +193,6 @@ def test_a_transaction_may_make_another_wait(pytester):
             assert stock(path) == 0
     """
 
-    test = run_project(pytester, module(HELPERS) + module(text)).test("test_program")
+    test = run_project(pytester, module(HELPERS) + module(text), UNHURRIED).test("test_program")
 
     assert (test.verdict, test.findings) == ("inconclusive", ())
