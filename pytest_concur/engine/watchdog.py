@@ -194,7 +194,8 @@ def _is_in_handler(execution: Execution) -> bool:
 
     It may want a lock that what it has interrupted holds: a deadlock, but one that no schedule repeats.
     """
-    frame = sys._current_frames().get(execution.tasks[0].ident or 0)
+    main = execution.tasks[0]
+    frame = sys._current_frames().get(main.ident or 0) if main.is_external else None  # else it waits for its turn
     while frame is not None:
         if frame.f_code is Turns._wait_for_turn.__code__:
             return True

@@ -135,6 +135,34 @@ def test_the_outside_gets_real_time(pytester, text):
     assert "in real time" in str(test.uncontrolled) or "released outside control" in str(test.uncontrolled)
 
 
+@pytest.mark.exhaustive
+def test_a_slow_answer_is_waited_for(pytester):
+    """A task may be outside control for longer than all others would wait for a thread that nobody knows."""
+    text = """
+        @pytest.mark.concurrency(schedules=1)
+        def test_program(concur):
+            here, there = socket.socketpair()
+            code = f"import os, time; time.sleep(3); os.write({there.fileno()}, b'x')"
+            process = subprocess.Popen([sys.executable, "-S", "-c", code], pass_fds=[there.fileno()])
+            received = []
+
+            def receive():
+                received.append(here.recv(1))
+
+            concur.run(receive, lambda: None)
+            process.wait()
+            here.close()
+            there.close()
+            assert received == [b"x"]
+    """
+
+    test = run_project(pytester, module(HELPERS) + module(text)).test("test_program")
+
+    assert (test.verdict, test.findings) == ("inconclusive", ())
+    assert "here.recv" in str(test.uncontrolled)
+    assert "all tasks blocked" not in str(test.uncontrolled)
+
+
 def test_a_process_makes_no_search_complete(pytester):
     """Nobody has seen all that may happen if a process takes part."""
     text = """
