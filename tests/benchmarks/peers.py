@@ -7,7 +7,7 @@ Every tool present explores every program of ``programs.py``. Rounds are short a
 tool's rate is the median of its rounds. A round is a few slices, each timed by the machine's clock of that moment (see
 ``clock.py``), and its rate is told for the fastest moment there was. Each round is a subprocess of this interpreter,
 because tools patch ``threading`` and claim tracing slots; start-up and imports are not counted, only the time spent
-exploring. A peer warms up first. Only ours pins itself to one CPU; ``taskset -c 0 python …`` pins everybody, which
+exploring. Every tool warms up first. Only ours pins itself to one CPU; ``taskset -c 0 python …`` pins everybody, which
 answers how much of the difference is due to that.
 
 Peers run with the settings that are fastest for them, so the ratios are the least we can claim:
@@ -22,7 +22,7 @@ worth differs from tool to tool; this says what it costs. A dash is a tool that 
 program; the reason is printed below the table.
 
 The floor is what as many thread starts and hand-overs cost by themselves, measured in each process of ours; ``+body``
-adds the program's own work.
+adds the program's own work. In the first table they are those of the better of random and pct.
 """
 
 import argparse
@@ -54,6 +54,9 @@ START_UP_SECONDS = 60
 
 SLICE_SECONDS = 0.5
 """Exploring between two looks at the clock."""
+
+OUR_WARM_UPS = 20
+"""Searches of ours that share the time to warm up: a single one may be over in no time."""
 
 OUR_SEARCHES = 20
 """How often one subprocess of ours searches what ends after few schedules: one search says little."""
@@ -90,13 +93,22 @@ import pytest
 from programs import PROGRAMS
 
 PROGRAM = PROGRAMS[{program!r}]
+SETTINGS = dict(strategy={strategy!r}, schedules=10**9, outcome="any", scope=["programs"])
+
+
+@pytest.mark.parametrize("search", range({warm_ups}))
+@pytest.mark.concurrency(seconds={warm_up_seconds}, **SETTINGS)
+def test_warm_up(concur, search):
+    run(concur)
 
 
 @pytest.mark.parametrize("search", range({searches}))
-@pytest.mark.concurrency(
-    strategy={strategy!r}, schedules=10**9, seconds={seconds}, outcome="any", scope=["programs"]
-)
+@pytest.mark.concurrency(seconds={seconds}, **SETTINGS)
 def test_program(concur, search):
+    run(concur)
+
+
+def run(concur):
     state = PROGRAM.setup()
     concur.run(*[partial(thread, state) for thread in PROGRAM.threads])
     assert PROGRAM.check(state)
@@ -147,7 +159,14 @@ def measure_ours(program: str, strategy: str, seconds: float) -> Measurement:
         (folder / "pytest.ini").write_text("[pytest]\n")  # ends pytest's search for a configuration here
         (folder / "conftest.py").write_text(CONFTEST.format(program=program))
         (folder / "test_program.py").write_text(
-            TEST_FILE.format(program=program, strategy=strategy, seconds=float(seconds), searches=searches)
+            TEST_FILE.format(
+                program=program,
+                strategy=strategy,
+                seconds=float(seconds),
+                searches=searches,
+                warm_ups=OUR_WARM_UPS,
+                warm_up_seconds=WARM_UP_SECONDS / OUR_WARM_UPS,
+            )
         )
         options = ["-q", "--tb=no", "-p", "no:frontrun", f"--rootdir={folder}", "--concur-json=report.json"]
         output = _run([sys.executable, "-m", "pytest", *options, "test_program.py"], searches * seconds, folder=folder)
@@ -155,6 +174,7 @@ def measure_ours(program: str, strategy: str, seconds: float) -> Measurement:
             raise NotMeasured(f"no report: {_last_lines(output, 5)}")
         tests = json.loads((folder / "report.json").read_text())["tests"]
         clock = json.loads((folder / "clock.json").read_text())
+    tests, clock["loop_seconds"] = tests[OUR_WARM_UPS:], clock["loop_seconds"][OUR_WARM_UPS:]
     if not is_search and any(test["verdict"] == "failed" for test in tests):
         raise NotMeasured(f"failed: {[finding['summary'] for test in tests for finding in test['findings']]}")
     if is_search and not all(test["verdict"] == "failed" for test in tests):
@@ -336,14 +356,21 @@ class Row:
     """What a loop took at the fastest moment that was looked at: it turns loops into seconds."""
 
     @property
-    def floors(self) -> dict[str, float]:
-        """Schedules per second that our faster strategy could reach if it cost nothing itself.
+    def best(self) -> str | None:
+        """Our faster tool of those that are not told of operations."""
+        blind = {
+            tool: rate
+            for tool, rate in self.rates.items()
+            if tool.startswith("ours-") and tool.removeprefix("ours-") not in SEEING
+        }
+        return max(blind, key=lambda tool: blind[tool]) if blind else None
+
+    def floors(self, tool: str | None) -> dict[str, float]:
+        """Schedules per second that a tool of ours could reach if it cost nothing itself.
 
         ``floor``: thread starts and hand-overs alone, as many as it made. ``+body``: the program's own work, too.
         """
-        seeing = {f"ours-{name}" for name in SEEING}
-        ours = {tool: rate for tool, rate in self.rates.items() if tool.startswith("ours-") and tool not in seeing}
-        rounds = self.rounds[max(ours, key=lambda tool: ours[tool])] if ours else []
+        rounds = self.rounds.get(tool or "", [])
         costs = [one.costs for one in rounds if one.costs is not None]
         if not costs:
             return {}
@@ -363,27 +390,31 @@ class Row:
 
     @property
     def ratios(self) -> dict[str, float]:
-        """Our rates, the better first, ÷ that of each peer's faster mode; and the better ÷ the floor."""
-        ours = {tool.removeprefix("ours-"): rate for tool, rate in self.rates.items() if tool.startswith("ours-")}
-        if not ours:
-            return {}
-        blind = [rate for name, rate in ours.items() if name not in SEEING]
-        ours = ({"best": max(blind)} if blind else {}) | ours
-        theirs = {
-            peer: max(rates)
-            for peer in ("frontrun", "interleave")
-            if (rates := [rate for tool, rate in self.rates.items() if tool.startswith(peer)])
+        """Our rates, the better first, ÷ that of each peer's faster mode, and ÷ their own floors."""
+        rates = self.rates
+        ours = ({"best": self.best} if self.best else {}) | {
+            name: tool for name in SEEING if (tool := f"ours-{name}") in rates
         }
-        ratios = {f"{mode}/{peer}": rate / other for peer, other in theirs.items() for mode, rate in ours.items()}
-        floors = {f"best/{name}": ours["best"] / floor for name, floor in self.floors.items()} if blind else {}
+        theirs = {
+            peer: max(found)
+            for peer in ("frontrun", "interleave")
+            if (found := [rate for tool, rate in rates.items() if tool.startswith(peer)])
+        }
+        ratios = {
+            f"{name}/{peer}": rates[tool] / other for peer, other in theirs.items() for name, tool in ours.items()
+        }
+        floors = {
+            f"{name}/{kind}": rates[tool] / floor
+            for name, tool in ours.items()
+            for kind, floor in self.floors(tool).items()
+        }
         return ratios | floors
 
 
 FLOORS = ["floor", "+body"]
 RATIOS = [
     *(f"{mode}/{peer}" for peer in ("frontrun", "interleave") for mode in ("best", *SEEING)),
-    "best/floor",
-    "best/+body",
+    *(f"{mode}/{floor}" for floor in FLOORS for mode in ("best", *SEEING)),
 ]
 
 
@@ -438,7 +469,7 @@ def compare(program: str, tools: Mapping[str, Tool], *, seconds: float, rounds: 
 
 def render(rows: Sequence[Row]) -> str:
     """The tables, the reasons for gaps, and whether the targets hold."""
-    rates = [[row.program, *_cells({**row.rates, **row.floors}, [*TOOLS, *FLOORS], ",.0f")] for row in rows]
+    rates = [[row.program, *_cells({**row.rates, **row.floors(row.best)}, [*TOOLS, *FLOORS], ",.0f")] for row in rows]
     ratios = [[row.program, *_cells(row.ratios, RATIOS, ".3g")] for row in rows]
     for statistic, name in STATISTICS.items():
         columns = {ratio: [row.ratios[ratio] for row in rows if ratio in row.ratios] for ratio in RATIOS}

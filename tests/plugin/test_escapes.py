@@ -369,7 +369,7 @@ GOING = """
             tries_a_held_lock(concur)
 
 
-    @pytest.mark.concurrency(schedules=3)
+    @pytest.mark.concurrency(schedules=1)
     def test_slow_finalizer(concur):
         lock, own = threading.Lock(), threading.local()
 

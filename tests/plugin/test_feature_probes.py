@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pytest
 from project import UNHURRIED, fails, module, passes, replay, run_programs
 
-SCHEDULES_OF_A_CORRECT_PROBE = "--concur-schedules=200"
+SCHEDULES_OF_A_CORRECT_PROBE = "--concur-schedules=80"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pytest
 from project import ORIGINALS, UNHURRIED, assert_passes, fails, module, passes, run_programs, run_project
 
-SCHEDULES_OF_A_CORRECT_PROGRAM = "--concur-schedules=200"
+SCHEDULES_OF_A_CORRECT_PROGRAM = "--concur-schedules=80"
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,9 +78,10 @@ SIX_TESTS = module(
 def test_xdist_changes_no_verdict_and_writes_one_report(pytester):
     """With two workers every marked test has the verdict it has without them, all in one JSON report."""
     pytest.importorskip("xdist")
-    alone = run_project(pytester, SIX_TESTS, "--cache-clear", UNHURRIED)
+    options = ("--cache-clear", "--concur-schedules=60", UNHURRIED)
+    alone = run_project(pytester, SIX_TESTS, *options)
 
-    spread = run_pytest(pytester, "--cache-clear", UNHURRIED, "-n", "2")
+    spread = run_pytest(pytester, *options, "-n", "2")
 
     assert {test.nodeid: test.verdict for test in alone.tests} == {
         "test_program.py::test_adders[True-2]": "passed",
@@ -242,7 +243,7 @@ import pytest
 from bank import Account, transfer
 
 
-@pytest.mark.concurrency(schedules=50)
+@pytest.mark.concurrency(schedules=20)
 def test_program(concur):
     a, b = Account(100), Account(100)
     lock = threading.Lock()

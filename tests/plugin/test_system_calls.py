@@ -73,7 +73,7 @@ RACY = {
 
 CORRECT = {
     "makes a file that must not exist": """
-        @pytest.mark.concurrency(schedules=100)
+        @pytest.mark.concurrency(schedules=40)
         def test_program(concur, tmp_path):
             def claim():
                 try:
@@ -85,7 +85,7 @@ CORRECT = {
             assert sorted(concur.run(claim, claim)) == [False, True]
     """,
     "reads and writes a file under a lock": """
-        @pytest.mark.concurrency(schedules=100)
+        @pytest.mark.concurrency(schedules=40)
         def test_program(concur, tmp_path):
             write(tmp_path / "number", "0")
             lock = threading.Lock()
@@ -98,7 +98,7 @@ CORRECT = {
             assert read(tmp_path / "number") == "2"
     """,
     "updates a row in one statement": """
-        @pytest.mark.concurrency(schedules=100)
+        @pytest.mark.concurrency(schedules=40)
         def test_program(concur, tmp_path):
             path = tmp_path / "shop.db"
             stock(path, 2)
@@ -114,7 +114,7 @@ CORRECT = {
     "guards a number by a lock of the file system": """
         import fcntl
 
-        @pytest.mark.concurrency(schedules=100, data_races="error")
+        @pytest.mark.concurrency(schedules=40, data_races="error")
         def test_program(concur, tmp_path):
             box = Box()
 
