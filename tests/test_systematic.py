@@ -155,7 +155,7 @@ unhurried = settings(
 )
 
 
-@settings(unhurried, max_examples=1)
+@settings(unhurried, max_examples=2)
 @batches
 def test_random_programs_are_seen_completely(drawn: list[Program]) -> None:
     """DPOR shows of random programs what brute force shows."""

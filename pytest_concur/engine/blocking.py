@@ -41,6 +41,9 @@ class ControlledLock:
         self.is_signal = False
         """Nobody owns it: a waiter sleeps on it until it is notified, and then leaves it as it is."""
 
+        self.is_lent = False
+        """It is an installed package's, which may leave it held for reasons of its own."""
+
         self.waiters: list[Task] = []
 
     def acquire(self, blocking: bool = True, timeout: float | None = -1) -> bool:
@@ -144,11 +147,20 @@ class ControlledLock:
     def is_left_held(self) -> bool:
         """Whether a task that has ended still holds it, or the body, which has returned when this is asked."""
         owner = self._owner
-        return owner is not None and (owner.has_ended or owner.id == 0) and not self.is_signal
+        if owner is None or not (owner.has_ended or owner.id == 0) or self.is_signal or self.is_lent:
+            return False
+        return self._is_really_held()
+
+    def _is_really_held(self) -> bool:
+        """Whether the real lock is held, asked by the body: code that is not rewritten may have released it."""
+        is_mine = getattr(self._real, "_is_owned", None) or getattr(self._real, "_is_mine", None)
+        if self._owner is self._execution.tasks[0] and is_mine is not None:
+            return bool(is_mine())  # a reentrant one, which this thread could take once more
+        return not self.is_worth_a_try()
 
     def reset(self) -> None:
         """The run is over: a lock that one of its tasks still holds would block the next run."""
-        if self._owner is not None and hasattr(self._real, "_at_fork_reinit"):
+        if self._owner is not None and hasattr(self._real, "_at_fork_reinit") and self._is_really_held():
             self._real._at_fork_reinit()
 
     def _check(self, blocking: bool, timeout: float) -> None:

@@ -10,11 +10,26 @@ import time
 from pytest_concur.engine.task import Resource, Task
 from pytest_concur.engine.turns import Turns
 
+PATIENCE_S = 0.5
+"""How long a task must stand still before it counts as blocked outside control."""
+
+KNOWN_PATIENCE_S = 0.03
+"""The same, at a place where that has happened before in this test."""
+
+DOUBTFUL_PATIENCE_S = 0.01
+"""The same, in a run where other tasks may be what is waited for."""
+
 
 class Escapes(Turns):
     """The turns of one run, some of whose tasks may be outside control."""
 
-    __slots__ = ()
+    __slots__ = ("is_in_doubt", "known_sleeps")
+
+    is_in_doubt: bool
+    """What a task waits for outside control may be what another task does: that one is let run soon."""
+
+    known_sleeps: set[str]
+    """Places at which tasks have slept for long, in this run and in others of the test."""
 
     @property
     def progress(self) -> tuple[int, int, bool]:
@@ -35,6 +50,21 @@ class Escapes(Turns):
         self._note_segment(task)
         self.current_ident = None
         self.pick_somebody()
+
+    def sleeps_outside(self, seconds: float, what: str, where: str) -> None:
+        """The running task is about to sleep in real time: others get the turn, if they wait for long."""
+        if self.is_over:
+            self._tell_over()
+        task = self.current
+        if task.switches_before != self.record.switches:
+            task.switches_before, task.slept_s = self.record.switches, 0.0
+        task.slept_s += seconds
+        patience = DOUBTFUL_PATIENCE_S if self.is_in_doubt else PATIENCE_S
+        if where in self.known_sleeps:
+            patience = min(patience, KNOWN_PATIENCE_S)
+        if task.slept_s >= patience:
+            self.known_sleeps.add(where)
+            self.take_turn_away(what, where)
 
     def pick_somebody(self) -> None:
         """Nobody has the turn: give it to somebody who can run, if there is one."""

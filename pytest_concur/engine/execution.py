@@ -36,7 +36,6 @@ class Execution(Escapes):
         "_on_thread",
         "_sleeps_through",
         "_uses_threads_again",
-        "is_in_doubt",
         "numbering",
         "patience_s",
         "polling_calls",
@@ -58,6 +57,7 @@ class Execution(Escapes):
         uses_threads_again: bool = False,
         witness: Witness | None = None,
         is_in_doubt: bool = False,
+        known_sleeps: set[str] | None = None,
         patience_s: float = outside.PATIENCE_S,
     ) -> None:
         """
@@ -75,7 +75,7 @@ class Execution(Escapes):
             uses_threads_again: Tasks that nobody knows by their threads may have those of earlier runs, made as new.
             witness: Is told what happens; only if the scheduler sees operations.
             patience_s: Real time that a process gets which the body starts.
-            is_in_doubt: What a task waits for outside control may be what another task does: that one is let run soon.
+            is_in_doubt, known_sleeps: See :class:`Escapes`.
         """
         super().__init__(
             scheduler,
@@ -95,6 +95,7 @@ class Execution(Escapes):
         self._chance: Random | None = None
         self.witness = witness
         self.is_in_doubt = is_in_doubt
+        self.known_sleeps = set() if known_sleeps is None else known_sleeps
         self.patience_s = patience_s
         self.numbering = Numbering()
         self.polling_calls: set[int] = set()

@@ -31,13 +31,14 @@ from pytest_concur.engine.blocking import (
     UnaskedLock,
 )
 from pytest_concur.engine.execution import Execution
+from pytest_concur.engine.frames import place_of
 from pytest_concur.engine.operations import IMMUTABLE, is_a, operation_teller
 from pytest_concur.engine.wake_ups import WakeUps
 from pytest_concur.errors import ConcurrencyUsageError, TaskAborted
 from pytest_concur.instrument import interpreter
 from pytest_concur.instrument.countdown import CAPACITY, Countdown
 from pytest_concur.instrument.points import STATE_QUERIES
-from pytest_concur.instrument.rewrite import is_bound
+from pytest_concur.instrument.rewrite import is_trusted
 
 _get_ident = _thread.get_ident
 _start_joinable_thread: Any = getattr(_thread, "start_joinable_thread", None)  # CPython 3.13+
@@ -63,6 +64,7 @@ _INLINED = {
 
 _STAND_INS_FOR_C = frozenset({__name__, "pytest_concur.engine.blocking", "pytest_concur.engine.announced"})
 
+_REAL_SLEEP = time.sleep
 _ASKED = (threading.Event, threading.Thread, threading.Barrier, threading.Semaphore)
 
 Observer = Callable[[tuple[Any, ...], tuple[Any, ...]], None]
@@ -131,6 +133,8 @@ class Hooks:
             "quiet_substitute": self.quiet_substitute,
             "context": self.context,
             "quiet_context": self.quiet_context,
+            "lent_substitute": self.lent_substitute,
+            "lent_context": self.lent_context,
             "polled_substitute": self.polled_substitute,
             "polled_context": self.polled_context,
             "called": self.called,
@@ -208,6 +212,16 @@ class Hooks:
         unasked = getattr(counterpart, _UNASKED.get(value.__name__, ""), None) if counterpart is not None else None
         return self.substitute(value) if unasked is None else unasked
 
+    def lent_substitute(self, value: Any) -> Any:
+        """The same in an installed package's code, which sleeps in real time; others run meanwhile."""
+        if value is _REAL_SLEEP:
+            return value if self.mine() is None else self._sleep_outside
+        counterpart = self._counterpart(value.__self__) if type(value) in _METHODS else None
+        if not isinstance(counterpart, ControlledLock):
+            return self.substitute(value)
+        counterpart.is_lent = True
+        return getattr(counterpart, value.__name__, value)
+
     def signal(self, acquire: Any) -> Any:
         """``Condition.wait`` is about to acquire the lock by which it will be woken."""
         counterpart = self._counterpart(acquire.__self__) if type(acquire) in _METHODS else None
@@ -224,6 +238,21 @@ class Hooks:
         if kind is threading.Condition:  # entering one enters its lock
             return self._counterpart(manager._lock) or manager
         return manager
+
+    def _sleep_outside(self, seconds: float) -> None:
+        execution = self.mine()
+        if execution is not None and isinstance(seconds, int | float) and seconds > 0:
+            frame = sys._getframe(1)
+            package = str(frame.f_globals.get("__name__")).partition(".")[0]
+            what = f"time.sleep() of {package} (without scope=[{package!r}] it takes real time)"
+            execution.sleeps_outside(seconds, what, str(place_of(frame)))
+        _REAL_SLEEP(seconds)  # whatever is next asks for a turn
+
+    def lent_context(self, manager: Any) -> Any:
+        counterpart = self.context(manager)
+        if isinstance(counterpart, ControlledLock):
+            counterpart.is_lent = True
+        return counterpart
 
     def is_owned(self, is_owned: Any) -> Any:
         """``Condition`` is about to ask whether its lock is held, by trying it: asking the lock itself is cheaper."""
@@ -260,7 +289,7 @@ class Hooks:
             execution.polling_calls.discard(frame)
         else:
             execution.polling_calls.add(frame)
-        if is_python and not is_bound(python.__code__):
+        if is_python and is_trusted(python.__code__):
             execution.point()
 
     def called(self) -> None:

@@ -52,6 +52,12 @@ class Task:
     """And somebody else has taken that."""
 
     has_ended = False
+    slept_s = 0.0
+    """Real time that it has slept outside control since others had a turn."""
+
+    switches_before = 0
+    """How often the turn had been handed over when that began."""
+
     is_external = False
     left_ns = 0, 0
     """Virtual and real time when it was seen to be outside control."""

@@ -16,6 +16,7 @@ import time
 from typing import Any
 
 from pytest_concur.engine import carrier
+from pytest_concur.engine.escapes import DOUBTFUL_PATIENCE_S, KNOWN_PATIENCE_S, PATIENCE_S
 from pytest_concur.engine.execution import Execution
 from pytest_concur.engine.frames import is_ours, place_of, user_frame
 from pytest_concur.engine.hooks import Hooks
@@ -23,15 +24,6 @@ from pytest_concur.engine.turns import Turns
 from pytest_concur.errors import TaskAborted
 
 TICK_S = 0.02
-PATIENCE_S = 0.5
-"""How long a thread must stand still before it counts as blocked outside control."""
-
-KNOWN_PATIENCE_S = 0.03
-"""The same, at a place where that has happened before in this test."""
-
-DOUBTFUL_PATIENCE_S = 0.01
-"""The same, in a run where other tasks may be what is waited for."""
-
 DOUBTFUL_TICK_S = 0.005
 
 COMPUTING_SHARE = 0.25

@@ -202,7 +202,7 @@ def explore(
                 searched.notes.append(f"no schedule is left to try, but the search is not complete: {trouble}")
             break
         progress(explored.schedules, time.perf_counter() - start)
-    explored.seconds = time.perf_counter() - start - (lab.patch.seconds - rewriting)
+    explored.seconds = max(time.perf_counter() - start - (lab.patch.seconds - rewriting), 0.0)
     explored.runs = lab.runs - runs
     return searched
 

@@ -10,8 +10,9 @@ import time
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
-from pytest_concur.instrument.rewrite import INTERCEPTED_METHODS, Recipe
+from pytest_concur.instrument.rewrite import INTERCEPTED_METHODS, WAITING_METHODS, Recipe, is_bound
 from pytest_concur.instrument.written import nested
 
 _BEFORE_WITH = dis.opmap.get("BEFORE_WITH", -1)
@@ -45,6 +46,7 @@ _STARTS_PROCESSES = frozenset({"subprocess", "multiprocessing.util"})
 """Modules that wait for processes, in real time, and are left to do so."""
 
 _THREAD_METHODS = INTERCEPTED_METHODS | {"join", "is_done"}
+_NAMES_OF_WAITING = WAITING_METHODS - _QUEUE_NAMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class ModuleFacts:
     @classmethod
     def of(cls, module: dict[str, object]) -> ModuleFacts:
         names = frozenset(name for name, value in module.items() if _is_intercepted(value))
-        return cls(names, any(value is queue or value is queue.SimpleQueue for value in module.values()))
+        return cls(names, _knows_queues(module))
 
     def intercepted_in(self, code: types.CodeType) -> frozenset[str]:
         """Return those of the intercepted names that ``code``, or code nested in it, mentions."""
@@ -81,6 +83,52 @@ def may_block(module: str, code: types.CodeType, facts: ModuleFacts, *, is_libra
     elif is_library or facts.knows_queues:
         names = names | _QUEUE_NAMES
     return any(not names.isdisjoint(each.co_names) or _BEFORE_WITH in each.co_code[::2] for each in nested(code))
+
+
+class PackageFacts:
+    """Which functions of installed packages may wait: for a lock, a queue written in C, a time. A few of thousands."""
+
+    _codes: ClassVar[dict[int, tuple[types.CodeType, bool, bool]]] = {}  # by identity; each test of a session asks anew
+
+    def __init__(self) -> None:
+        self._modules: dict[int, bool] = {}  # by identity of their globals: whether they know of queues
+
+    def may_wait(self, function: types.FunctionType) -> bool:
+        """Whether the function's code, or code nested in it, mentions what is used for that."""
+        code = function.__code__
+        _, waits, queues = self._codes.get(id(code)) or self._look_at(code)
+        return waits or (queues and self._knows_queues(function.__globals__))
+
+    def _look_at(self, code: types.CodeType) -> tuple[types.CodeType, bool, bool]:
+        if is_bound(code):
+            return code, True, True  # chosen already; it is not for long
+        inside = list(nested(code))
+        waits = any(
+            not _NAMES_OF_WAITING.isdisjoint(each.co_names) or _BEFORE_WITH in each.co_code[::2] for each in inside
+        )
+        queues = any(not _QUEUE_NAMES.isdisjoint(each.co_names) for each in inside)
+        found = self._codes[id(code)] = code, waits, queues
+        return found
+
+    def _knows_queues(self, module: dict[str, object]) -> bool:
+        known = self._modules.get(id(module))
+        if known is None:
+            known = self._modules[id(module)] = _knows_queues(module)
+        return known
+
+
+def _knows_queues(module: dict[str, object]) -> bool:
+    return any(value is queue or value is queue.SimpleQueue for value in list(module.values()))
+
+
+def package_recipe(intercepted: frozenset[str]) -> Recipe:
+    """Return how an installed package's function is rewritten: where it waits for another task."""
+    return Recipe(
+        has_points=False,
+        globals_intercepted=intercepted & WAITING_METHODS,
+        methods_intercepted=WAITING_METHODS,
+        is_lent=True,
+    )
 
 
 def library_recipe(module: str, code: types.CodeType, intercepted: frozenset[str]) -> Recipe:

@@ -17,7 +17,7 @@ from pathlib import Path
 from pytest_concur.instrument.rewrite import Recipe, Site, code_key, rewrite
 from pytest_concur.instrument.written import nested
 
-FORMAT = "21"
+FORMAT = "23"
 """Changes whenever :mod:`pytest_concur.instrument` would write other code for the same recipe."""
 
 MOST_ENTRIES = 20_000
@@ -98,7 +98,7 @@ class CodeCache:
 
 def _key(code: types.CodeType, recipe: Recipe) -> str:
     rest = (
-        recipe.flavour, recipe.granularity, recipe.has_points, recipe.is_quiet,
+        recipe.flavour, recipe.granularity, recipe.has_points, recipe.is_quiet, recipe.is_lent,
         recipe.written.relevant_to(code) if recipe.has_points else (),
         _muted_in(code, recipe),
         _calling_in(code, recipe),

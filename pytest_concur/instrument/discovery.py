@@ -29,6 +29,11 @@ class Discovery:
 
         self.is_on = False
 
+    @property
+    def sees_all(self) -> bool:
+        """Whether nothing starts unseen, in whatever run, while it is on."""
+        return self._tool is not None
+
     def start(self) -> None:
         """Begin to listen, in this thread and, from 3.12 on, in all others."""
         if self.is_on:

@@ -1,9 +1,9 @@
 """Swap functions' code for rewritten code while a marked test runs, and back.
 
 Rewriting takes about a millisecond a function, swapping a microsecond. So only what can block at once is rewritten
-beforehand, a library's functions when they are called; the rest when it is first seen to run. A run that met new code
-or called a library's function for the first time is repeated by the caller, so that all code of a run that counts is
-instrumented, and nothing else than instrumented, whatever ran before it.
+beforehand, a library's functions when they are called; the rest, and what is installed beside the project, when it is
+first seen to run. A run that met new code or called a library's function for the first time is repeated by the caller,
+so that all code of a run that counts is instrumented, and nothing else than instrumented, whatever ran before it.
 """
 
 from __future__ import annotations
@@ -15,12 +15,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import repeat
 
-from pytest_concur.instrument.blocking_code import ModuleFacts, library_recipe, may_block
+from pytest_concur.instrument.blocking_code import (
+    ModuleFacts,
+    PackageFacts,
+    library_recipe,
+    may_block,
+    package_recipe,
+)
 from pytest_concur.instrument.cache import CodeCache
 from pytest_concur.instrument.discovery import Discovery
 from pytest_concur.instrument.first_call import can_wait, code_until_first_call
 from pytest_concur.instrument.points import Granularity
-from pytest_concur.instrument.rewrite import Caller, Flavour, Recipe, Site, bind, code_key, is_bound
+from pytest_concur.instrument.rewrite import LENT, MARK, Caller, Flavour, Recipe, Site, bind, code_key, is_bound
 from pytest_concur.instrument.scope import OUR_FOLDER, Owner, Scope, functions_in, import_late_library
 from pytest_concur.instrument.thread_state import looks_at_threads
 from pytest_concur.instrument.written import WrittenNames, names_written, nested
@@ -194,6 +200,8 @@ class Patch:
         for code in seen:
             self._note_known(code)
             self._started.add(id(code))
+            if self._first_mode is not None and (unit := self._stood_in_for.get(id(code))) is not None:
+                self._ready.pop((self._first_mode, id(unit.code)), None)
         self._started.update(id(unit.code) for unit in fresh)
         for unit in fresh:
             self._choose(unit)
@@ -212,9 +220,12 @@ class Patch:
         self._differences.clear()
         self._names.clear()
         self._facts.clear()  # modules may have been changed since
+        packages = PackageFacts()
         mine: dict[int, _Unit] = {}
         swapped = self._stood_in_for | {id(code): self._units[place] for (_, place), code in list(self._ready.items())}
         for function, owner in functions_in(self._scope):
+            if owner == "package" and not packages.may_wait(function):
+                continue  # as most of them
             code = function.__code__
             known = swapped.get(id(code)) or self._units.get(id(code))
             if known is not None:
@@ -232,6 +243,8 @@ class Patch:
             self._by_module.setdefault(unit.module, []).append(unit)
             self._around.update((id(code), unit) for code in nested(unit.code) if code.co_name in _COMPREHENSIONS)
         for unit in mine.values():
+            if unit.owner == "package":
+                continue  # unless it is seen to run
             if unit.module == self._test_module or self._may_block(unit):
                 self._choose(unit)
                 self._note_known(unit.code)
@@ -256,8 +269,21 @@ class Patch:
             self._written = written
             self._differences.clear()
             self._ready = {
-                key: code for key, code in list(self._ready.items()) if self._units[key[1]].owner == "library"
+                key: code for key, code in list(self._ready.items()) if self._stays(self._units[key[1]], code)
             }
+
+    def _stays(self, unit: _Unit, code: types.CodeType) -> bool:
+        """Whether a unit's code is good enough although other names are written now.
+
+        What never ran becomes a stand-in: it blocks under control, and should it start, it is reported as new.
+        """
+        if unit.owner != "user":
+            return True
+        if not self.discovery.sees_all or self._has_started(unit):
+            return False
+        self._stood_in_for[id(code)] = unit
+        self._known.discard(id(code))
+        return True
 
     def _swap(self, unit: _Unit) -> None:
         assert self._mode is not None, "nothing is swapped in"
@@ -309,7 +335,7 @@ class Patch:
         if found is None:
             found = self._differences[mode] = []
             for unit in self._chosen.values():
-                if unit.owner == "library":
+                if unit.owner != "user":
                     continue  # no points: one form serves all
                 code, first = self._code_for(unit, mode), self._code_for(unit, self._first_mode)
                 if code is not first:
@@ -319,7 +345,7 @@ class Patch:
     def _code_for(self, unit: _Unit, mode: Mode) -> types.CodeType:
         first = self._first_mode
         assert first is not None, "a mode was installed"
-        if unit.owner == "library":
+        if unit.owner != "user":
             mode = Mode()
         elif mode != first and not self._has_started(unit):
             return self._code_for(unit, first) if mode.is_focused else self._stand_in(unit)
@@ -328,7 +354,9 @@ class Patch:
         key = mode, id(unit.code)
         code = self._ready.get(key)
         if code is None:
-            code = self._ready[key] = bind(self._cache.rewritten(unit.code, self._recipe(unit, mode)), self._hooks)
+            rewritten = self._cache.rewritten(unit.code, self._recipe(unit, mode))
+            mark = LENT if unit.owner == "package" else MARK
+            code = self._ready[key] = bind(rewritten, self._hooks, mark=mark)
             for each in nested(code):
                 self._note_known(each)
         return code
@@ -360,6 +388,8 @@ class Patch:
         if unit.recipe is not None:
             return unit.recipe
         intercepted = self._facts_of(unit).intercepted_in(unit.code)
+        if unit.owner == "package":
+            return package_recipe(intercepted)
         if unit.owner == "user":
             written = self._written
             if unit.module not in self._touched:
@@ -387,7 +417,7 @@ class Patch:
             return False
         unit = self._unit_of(code)
         if unit is not None:
-            return unit.owner == "user" or self._may_block(unit)
+            return unit.owner != "library" or self._may_block(unit)
         return self._scope.may_own(code.co_filename)
 
     def _unit_of(self, code: types.CodeType) -> _Unit | None:

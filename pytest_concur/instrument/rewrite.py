@@ -32,6 +32,9 @@ Flavour = Literal["countdown", "observe", "operate"]
 """Points count down; or they also tell what the stack held, afterwards; or they tell it first, and each one asks."""
 
 MARK = "\0pytest_concur"
+LENT = "\0pytest_concur lent"
+"""The last constant of code that was made by :func:`bind`; the second if it is an installed package's."""
+
 Site = tuple[str, int]
 """A point: the code object's key (see :func:`code_key`) and the index of the instruction in it."""
 
@@ -48,6 +51,12 @@ INTERCEPTED_METHODS = frozenset(
     "utcnow today".split()
 )
 """Names under which a blocking primitive, the clock, or a start of a thread or process may be reached."""
+
+WAITING_METHODS = frozenset(
+    "acquire release acquire_lock release_lock __enter__ __exit__ _release_save _acquire_restore get put get_nowait "
+    "put_nowait sleep".split()
+)
+"""Those of locks and of queues written in C, and ``time.sleep``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +84,9 @@ class Recipe:
 
     is_quiet: bool = False
     """Bookkeeping code: it may block under control, but is no place for a decision."""
+
+    is_lent: bool = False
+    """Code that nobody asked to explore, with locks of its own that it may hold for as long as it likes."""
 
     @property
     def polls(self) -> bool:
@@ -134,22 +146,27 @@ def rewrite(code: types.CodeType, recipe: Recipe) -> types.CodeType:
     )
 
 
-def bind(code: types.CodeType, binder: Binder) -> types.CodeType:
+def bind(code: types.CodeType, binder: Binder, *, mark: str = MARK) -> types.CodeType:
     """Return rewritten ``code`` with each placeholder replaced by ``binder(placeholder)``."""
     constants = tuple(
-        bind(constant, binder)
+        bind(constant, binder, mark=mark)
         if isinstance(constant, types.CodeType)
         else binder(constant)
         if type(constant) is tuple and constant and constant[0] == MARK
         else constant
         for constant in code.co_consts
     )
-    return code.replace(co_consts=(*constants, MARK))
+    return code.replace(co_consts=(*constants, mark))
 
 
 def is_bound(code: types.CodeType) -> bool:
     """Whether the code was made by :func:`bind`."""
-    return bool(code.co_consts) and code.co_consts[-1] == MARK
+    return bool(code.co_consts) and code.co_consts[-1] in (MARK, LENT)
+
+
+def is_trusted(code: types.CodeType) -> bool:
+    """Whether nothing that the code does is a point, but that it may wait for locks: it is a package's, or nobody's."""
+    return not is_bound(code) or code.co_consts[-1] == LENT
 
 
 def _fit(table: bytes, units: int) -> bytes:
@@ -256,6 +273,8 @@ def _instruction(instr: Instr, recipe: Recipe) -> list[Instr]:
 def _context_role(recipe: Recipe) -> str:
     if recipe.is_quiet:
         return "quiet_context"
+    if recipe.is_lent:
+        return "lent_context"
     return "polled_context" if recipe.polls else "context"
 
 
@@ -266,6 +285,8 @@ def _attribute_role(name: str, recipe: Recipe) -> str | None:
         return None
     if recipe.is_quiet:
         return "quiet_substitute"
+    if recipe.is_lent:
+        return "lent_substitute"
     return "polled_substitute" if recipe.polls else "substitute"
 
 
@@ -284,4 +305,6 @@ def _is_kept(instructions: Sequence[object], index: int) -> bool:
 def _global_role(name: str, recipe: Recipe) -> str | None:
     if name in recipe.roles:
         return recipe.roles[name]
-    return "substitute" if name in recipe.globals_intercepted else None
+    if name not in recipe.globals_intercepted:
+        return None
+    return "lent_substitute" if recipe.is_lent else "substitute"

@@ -14,7 +14,8 @@ from typing import Literal
 
 from pytest_concur.instrument.collector import all_objects
 
-Owner = Literal["user", "library"]
+Owner = Literal["user", "library", "package"]
+"""``library``: standard modules that block on users' behalf. ``package``: what is installed beside the project."""
 
 LIBRARY = frozenset({
     "threading", "queue", "concurrent.futures", "logging", "contextlib", "functools", "multiprocessing.pool",
@@ -28,6 +29,9 @@ LIBRARY = frozenset({
 _STDLIB = sysconfig.get_paths()["stdlib"] + "/"
 _LIBRARY_PATHS = tuple(sorted(name.replace(".", "/") for name in LIBRARY))
 _OURS = frozenset("pytest_concur _pytest pytest pluggy xdist execnet pytest_timeout coverage hypothesis".split())
+_LEFT_ALONE = frozenset("bytecode gevent eventlet greenlet debugpy pydevd _pydevd_bundle _pydev_bundle".split())
+"""Installed packages that work below the test, or beside it; so do plugins of pytest."""
+
 OUR_FOLDER = str(Path(__file__).parents[1]) + os.sep
 """Where code lies that no test is about."""
 
@@ -50,6 +54,9 @@ class Scope:
         self._by_file: dict[str, bool] = {}
         self._owned: dict[str, bool] = {}
         self._modules_seen = 0
+        self.modules_at_scan = 0
+        """How many modules there were when functions were looked for."""
+
         self._prefix_files: frozenset[object] = frozenset()
 
     def owner(self, module: str, filename: str) -> Owner | None:
@@ -80,7 +87,7 @@ class Scope:
             known = self._owned[filename] = (
                 self.is_project_file(filename) or _is_library_file(filename) or filename in self._files_of_prefixes()
             )
-        return known
+        return known or (len(sys.modules) != self.modules_at_scan and _is_package_file(filename))
 
     def _files_of_prefixes(self) -> frozenset[object]:
         if len(sys.modules) != self._modules_seen:
@@ -98,7 +105,11 @@ class Scope:
             return None
         found = sys.modules.get(module)
         filename = getattr(found, "__file__", None)
-        return "user" if isinstance(filename, str) and self.is_project_file(filename) else None
+        if not isinstance(filename, str):
+            return None
+        if self.is_project_file(filename):
+            return "user"
+        return "package" if _is_package_file(filename) else None
 
     def _imported_by(self, module: types.ModuleType) -> frozenset[str]:
         """Return the top-level names of what a module has imported and nobody has installed.
@@ -122,6 +133,13 @@ class Scope:
         return next(folder.glob("*.dist-info"), None) is None  # else an installer was at work there (PEP 376)
 
 
+def _is_package_file(filename: str) -> bool:
+    """Whether the file is of a package that is installed and has a part in what tests do."""
+    _, folder, path = filename.rpartition("-packages/")
+    top = path.split("/")[0].removesuffix(".py")
+    return bool(folder) and top not in _OURS and top not in _LEFT_ALONE and not top.startswith(("pytest", "_pytest"))
+
+
 def _is_library_file(filename: str) -> bool:
     return filename.startswith(_STDLIB) and filename.removeprefix(_STDLIB).startswith(_LIBRARY_PATHS)
 
@@ -143,6 +161,7 @@ def import_late_library() -> None:
 
 def functions_in(scope: Scope) -> Iterator[tuple[types.FunctionType, Owner]]:
     """Yield every function object of the process that belongs to someone, closures and methods included."""
+    scope.modules_at_scan = len(sys.modules)
     function_type = types.FunctionType
     functions = [thing for thing in all_objects() if type(thing) is function_type]  # of thousands of things
     for function in functions:

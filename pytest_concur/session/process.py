@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from pytest_concur.errors import TaskAborted
+
 
 @contextmanager
 def one_processor(worker: int | None) -> Iterator[None]:
@@ -60,6 +62,8 @@ def note_unraisable(notes: list[str]) -> Iterator[Callable[[], bool]]:
     def note(unraisable: sys.UnraisableHookArgs) -> None:
         nonlocal is_interrupted
         is_interrupted |= issubclass(unraisable.exc_type, KeyboardInterrupt)
+        if issubclass(unraisable.exc_type, TaskAborted):
+            return  # ours: a run was over, and a finalizer's code had a scheduling point
         text = f"ignored in {unraisable.object!r}".split(" at 0x")[0]
         sentence = f"{unraisable.exc_type.__name__}: {unraisable.exc_value} {text}"
         if sentence not in notes:

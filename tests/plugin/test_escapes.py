@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import pytest
 from project import UNHURRIED, assert_fails, module, run_project, run_pytest
 
@@ -483,3 +485,65 @@ def test_no_search_with_an_event_loop_is_complete(pytester):
     assert result.verdict == "passed", result.output
     assert "60 schedules: 1 passed" in result.output
     assert "all orders there are" not in result.output
+
+
+HALF_CONTROLLED = """
+    import threading
+
+
+    class Channel:
+        def __init__(self, lock):
+            self.lock, self.items = lock, []
+            self.changed = threading.Condition(lock)
+
+        def put(self, item):
+            with self.lock:
+                self.items.append(item)
+                self.changed.notify()
+
+        def get(self):
+            with self.lock:
+                while not self.items:
+                    self.changed.wait()
+                return self.items.pop()
+"""
+
+
+@pytest.mark.parametrize("lock", ["Lock", "RLock"])
+def test_what_others_have_released_is_not_left_held(pytester, lock):
+    """A lock is taken under control, by a condition of the standard library, and released by a plugin's own code."""
+    folder = pytester.path / "site-packages"
+    folder.mkdir()
+    (folder / "pytest_channels.py").write_text(textwrap.dedent(HALF_CONTROLLED), encoding="utf-8")
+    pytester.makeini("[pytest]\npythonpath = site-packages")
+    text = module(
+        f"""
+        import pytest_channels
+
+        @pytest.mark.concurrency(schedules=20)
+        def test_program(concur):
+            channel = pytest_channels.Channel(threading.{lock}())
+            threading.Thread(target=channel.put, args=(1,), daemon=True).start()
+            assert channel.get() == 1
+
+        @pytest.mark.concurrency(schedules=20)
+        def test_tasks(concur):
+            channel = pytest_channels.Channel(threading.{lock}())
+            assert concur.run(channel.get, lambda: channel.put(1)) == [1, None]
+
+        @pytest.mark.concurrency(schedules=20)
+        def test_kept(concur):
+            channel = pytest_channels.Channel(threading.{lock}())
+            threading.Thread(target=channel.put, args=(1,), daemon=True).start()
+            channel.changed.acquire()
+            channel.changed.wait_for(lambda: channel.items)
+        """
+    )
+
+    result = run_project(pytester, text, UNHURRIED)
+
+    for name in ("test_program", "test_tasks"):
+        test = result.test(name)
+        assert (test.verdict in ("passed", "inconclusive"), test.kinds) == (True, ()), result.output
+    assert result.test("test_kept").verdict == "failed"
+    assert "still held when the test had returned" in result.output

@@ -29,6 +29,11 @@ def runs_late():
     with LOCK:
         for _ in STATE:
             STATE[0] += 1
+
+
+def reads_late():
+    with LOCK:
+        return STATE.x
 """
 
 
@@ -69,6 +74,29 @@ def test_code_not_seen_to_run_is_rewritten_for_another_mode_when_it_starts(modul
     assert not patch.absorb(freeze_names=True), "nothing is new any more"
     patch.remove()
     assert module.runs_late.__code__ is own
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="without sys.monitoring what starts late is not seen to start")
+def test_code_that_never_ran_is_not_rewritten_for_more_written_names(module, patch, tmp_path, monkeypatch):
+    """It has its points for these names as soon as it starts."""
+    (tmp_path / "other_module_of_test_patch.py").write_text("class Box:\n    x = 0\n\n\ndef writes():\n    Box.x = 1\n")
+    other = __import__("other_module_of_test_patch")
+    monkeypatch.setitem(sys.modules, "other_module_of_test_patch", other)
+    module.STATE = other.Box
+    patch.install(Mode())
+    before = module.reads_late.__code__
+    patch.discovery.start()
+    other.writes()
+    assert patch.absorb(freeze_names=False)
+    assert module.reads_late.__code__ is before
+
+    module.reads_late()
+    assert patch.absorb(freeze_names=False)
+    after = module.reads_late.__code__
+    assert len(after.co_code) > len(before.co_code), "another point"
+    module.reads_late()
+    assert not patch.absorb(freeze_names=True)
+    assert module.reads_late.__code__ is after
 
 
 def test_a_library_is_rewritten_as_far_as_it_is_called(patch):
