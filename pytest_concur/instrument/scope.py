@@ -64,8 +64,8 @@ class Scope:
         if module not in self._by_module:
             self._by_module[module] = self._owner_of_module(module)
         found = self._by_module[module]
-        if found is None and self.is_project_file(filename) and not has_prefix(module, _OURS):
-            return "user"
+        if found in (None, "package") and self.is_project_file(filename) and not has_prefix(module, _OURS):
+            return "user"  # compiled into another module's names
         return found
 
     def is_project_file(self, filename: str) -> bool:
