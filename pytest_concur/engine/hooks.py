@@ -222,6 +222,15 @@ class Hooks:
         counterpart.is_lent = True
         return getattr(counterpart, value.__name__, value)
 
+    def _sleep_outside(self, seconds: float) -> None:
+        execution = self.mine()
+        if execution is not None and isinstance(seconds, int | float) and seconds > 0:
+            frame = sys._getframe(1)
+            package = str(frame.f_globals.get("__name__")).partition(".")[0]
+            what = f"time.sleep() of {package} (without scope=[{package!r}] it takes real time)"
+            execution.sleeps_outside(seconds, what, str(place_of(frame)))
+        _REAL_SLEEP(seconds)  # whatever is next asks for a turn
+
     def signal(self, acquire: Any) -> Any:
         """``Condition.wait`` is about to acquire the lock by which it will be woken."""
         counterpart = self._counterpart(acquire.__self__) if type(acquire) in _METHODS else None
@@ -239,21 +248,6 @@ class Hooks:
             return self._counterpart(manager._lock) or manager
         return manager
 
-    def _sleep_outside(self, seconds: float) -> None:
-        execution = self.mine()
-        if execution is not None and isinstance(seconds, int | float) and seconds > 0:
-            frame = sys._getframe(1)
-            package = str(frame.f_globals.get("__name__")).partition(".")[0]
-            what = f"time.sleep() of {package} (without scope=[{package!r}] it takes real time)"
-            execution.sleeps_outside(seconds, what, str(place_of(frame)))
-        _REAL_SLEEP(seconds)  # whatever is next asks for a turn
-
-    def lent_context(self, manager: Any) -> Any:
-        counterpart = self.context(manager)
-        if isinstance(counterpart, ControlledLock):
-            counterpart.is_lent = True
-        return counterpart
-
     def is_owned(self, is_owned: Any) -> Any:
         """``Condition`` is about to ask whether its lock is held, by trying it: asking the lock itself is cheaper."""
         condition = getattr(is_owned, "__self__", None)
@@ -263,6 +257,12 @@ class Hooks:
     def quiet_context(self, manager: Any) -> Any:
         counterpart = self.context(manager)
         return QuietLock(counterpart) if isinstance(counterpart, ControlledLock) else manager
+
+    def lent_context(self, manager: Any) -> Any:
+        counterpart = self.context(manager)
+        if isinstance(counterpart, ControlledLock):
+            counterpart.is_lent = True
+        return counterpart
 
     def polled_context(self, manager: Any) -> Any:
         """Entering a lock does not poll; entering a ``Condition`` does, it is written in Python."""

@@ -44,19 +44,17 @@ the GIL go."""
 
 Binder = Callable[[tuple[Any, ...]], object]
 
-INTERCEPTED_METHODS = frozenset(
-    "acquire release acquire_lock release_lock __enter__ __exit__ _release_save _acquire_restore get put get_nowait "
-    "put_nowait sleep monotonic monotonic_ns perf_counter perf_counter_ns time time_ns start_new_thread start_new "
-    "start_joinable_thread fork forkpty posix_spawn posix_spawnp _exit urandom now "
-    "utcnow today".split()
-)
-"""Names under which a blocking primitive, the clock, or a start of a thread or process may be reached."""
-
 WAITING_METHODS = frozenset(
     "acquire release acquire_lock release_lock __enter__ __exit__ _release_save _acquire_restore get put get_nowait "
     "put_nowait sleep".split()
 )
 """Those of locks and of queues written in C, and ``time.sleep``."""
+
+INTERCEPTED_METHODS = WAITING_METHODS | frozenset(
+    "monotonic monotonic_ns perf_counter perf_counter_ns time time_ns start_new_thread start_new start_joinable_thread "
+    "fork forkpty posix_spawn posix_spawnp _exit urandom now utcnow today".split()
+)
+"""Names under which a blocking primitive, the clock, or a start of a thread or process may be reached."""
 
 
 @dataclass(frozen=True, slots=True)
