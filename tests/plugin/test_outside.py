@@ -49,7 +49,7 @@ NEED_TIME = {
                 time.sleep(0.01)
     """,
     "a loop without an end waits for a process": """
-        @pytest.mark.concurrency(schedules=2)
+        @pytest.mark.concurrency(schedules=2, max_steps=500)
         def test_program(concur):
             process = start("time.sleep(0.5)")
             while process.poll() is None:
