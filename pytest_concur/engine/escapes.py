@@ -9,12 +9,16 @@ import time
 
 from pytest_concur.engine.task import Resource, Task
 from pytest_concur.engine.turns import Turns
+from pytest_concur.errors import TaskAborted
 
 PATIENCE_S = 0.5
 """How long a task must stand still before it counts as blocked outside control."""
 
-KNOWN_PATIENCE_S = 0.03
+KNOWN_PATIENCE_S = 0.005
 """The same, at a place where that has happened before in this test."""
+
+KNOWN_SLEEP_S = 0.03
+"""How long who sleeps at such a place may do so before others get the turn."""
 
 DOUBTFUL_PATIENCE_S = 0.01
 """The same, in a run where other tasks may be what is waited for."""
@@ -23,13 +27,13 @@ DOUBTFUL_PATIENCE_S = 0.01
 class Escapes(Turns):
     """The turns of one run, some of whose tasks may be outside control."""
 
-    __slots__ = ("is_in_doubt", "known_sleeps")
+    __slots__ = ("is_in_doubt", "known_places")
 
     is_in_doubt: bool
     """What a task waits for outside control may be what another task does: that one is let run soon."""
 
-    known_sleeps: set[str]
-    """Places at which tasks have slept for long, in this run and in others of the test."""
+    known_places: set[str]
+    """Where tasks were blocked outside control, in this run and in others of the test."""
 
     @property
     def progress(self) -> tuple[int, int, bool]:
@@ -40,6 +44,7 @@ class Escapes(Turns):
         """The running task is blocked where nobody sees it: let others run until it comes back."""
         task = self.current
         assert task.ident is not None, "a running task has a thread"
+        self.known_places.add(where)
         self.record.uncontrolled.append((what, where))
         task.is_external = True
         task.left_ns = self.clock.elapsed_ns, time.monotonic_ns()
@@ -60,11 +65,16 @@ class Escapes(Turns):
             task.switches_before, task.slept_s = self.record.switches, 0.0
         task.slept_s += seconds
         patience = DOUBTFUL_PATIENCE_S if self.is_in_doubt else PATIENCE_S
-        if where in self.known_sleeps:
-            patience = min(patience, KNOWN_PATIENCE_S)
+        if where in self.known_places:
+            patience = min(patience, KNOWN_SLEEP_S)
         if task.slept_s >= patience:
-            self.known_sleeps.add(where)
             self.take_turn_away(what, where)
+
+    def waits_outside(self, what: str, where: str) -> None:
+        """The running task is about to wait for what only others can bring: they get the turn."""
+        if self.is_over:
+            self._tell_over()
+        self.take_turn_away(what, where)
 
     def pick_somebody(self) -> None:
         """Nobody has the turn: give it to somebody who can run, if there is one."""
@@ -84,14 +94,23 @@ class Escapes(Turns):
         """What the blocked tasks wait for."""
         return [task.waiting_for for task in self.tasks if task.waiting_for is not None]
 
-    def task_of_thread(self, ident: int) -> Task | None:
-        """Return the task that a thread runs, once it has been outside control."""
-        return self._externals.get(ident)
+    def comes_back(self, ident: int) -> bool:
+        """Let the calling thread go on when its task has the turn; return false if no task of it was outside control.
 
-    def rejoin(self, task: Task) -> None:
+        Raises:
+            TaskAborted: the run is over.
+        """
+        task = self._externals.get(ident)
+        if task is None:
+            return False
+        self._rejoin(task, ident)
+        if self.current_ident != ident:
+            raise TaskAborted
+        return True
+
+    def _rejoin(self, task: Task, ident: int) -> None:
         """A task that was outside control is back: it waits for a turn, unless nobody else has it."""
-        assert task.ident is not None, "a running task has a thread"
-        del self._externals[task.ident]
+        del self._externals[ident]
         self._set_pace()
         task.is_external = False
         left, left_really = task.left_ns
@@ -101,7 +120,7 @@ class Escapes(Turns):
         self._add_enabled(task)
         if self.is_idle:
             self.is_idle = False
-            self.current, self.current_ident = task, task.ident
+            self.current, self.current_ident = task, ident
             self._meter.begin_turn(0)
             self._rearm()
             return

@@ -57,7 +57,7 @@ class Execution(Escapes):
         uses_threads_again: bool = False,
         witness: Witness | None = None,
         is_in_doubt: bool = False,
-        known_sleeps: set[str] | None = None,
+        known_places: set[str] | None = None,
         patience_s: float = outside.PATIENCE_S,
     ) -> None:
         """
@@ -75,7 +75,7 @@ class Execution(Escapes):
             uses_threads_again: Tasks that nobody knows by their threads may have those of earlier runs, made as new.
             witness: Is told what happens; only if the scheduler sees operations.
             patience_s: Real time that a process gets which the body starts.
-            is_in_doubt, known_sleeps: See :class:`Escapes`.
+            is_in_doubt, known_places: See :class:`Escapes`.
         """
         super().__init__(
             scheduler,
@@ -95,7 +95,7 @@ class Execution(Escapes):
         self._chance: Random | None = None
         self.witness = witness
         self.is_in_doubt = is_in_doubt
-        self.known_sleeps = set() if known_sleeps is None else known_sleeps
+        self.known_places = set() if known_places is None else known_places
         self.patience_s = patience_s
         self.numbering = Numbering()
         self.polling_calls: set[int] = set()
@@ -421,12 +421,12 @@ class Execution(Escapes):
     def _end_task(self, task: Task) -> None:
         if task.is_external:
             try:
-                self.rejoin(task)
+                self.comes_back(task.ident or 0)
             except TaskAborted:
                 pass
-            if self.current is not task:  # the run ended without it
-                task.has_ended = True
-                return
+        if self.current is not task:  # the run ended without it
+            task.has_ended = True
+            return
         self._meter.settle()
         task.has_ended = True
         self._remove_enabled(task)

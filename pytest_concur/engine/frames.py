@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import linecache
 import os
 import sys
 import types
 from functools import cache
 
 from pytest_concur.engine.task import Task
+from pytest_concur.instrument.scope import has_prefix
 from pytest_concur.model.waiting import Place, Waiting
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-_LIBRARY_MODULES = ("threading", "queue", "concurrent.futures", "contextlib", "logging", "_weakrefset", "functools")
+_LIBRARY_MODULES = (
+    "threading", "queue", "concurrent.futures", "contextlib", "logging", "_weakrefset", "functools", "socket",
+    "selectors",
+)  # fmt: skip
 
 
 def site_of(frame: types.FrameType | None) -> str:
@@ -41,6 +46,13 @@ def user_frame(frame: types.FrameType | None) -> types.FrameType | None:
             fallback = fallback or frame
         frame = frame.f_back
     return fallback
+
+
+def call_at(frame: types.FrameType) -> str:
+    """Name the call at which a frame stands: the source of the line that counts for a reader, shortened."""
+    stands = user_frame(frame) or frame
+    text = linecache.getline(stands.f_code.co_filename, stands.f_lineno or 0).strip()
+    return text[:60] if text else stands.f_code.co_qualname
 
 
 def is_ours(frame: types.FrameType) -> bool:
@@ -85,4 +97,4 @@ def _is_library(frame: types.FrameType) -> bool:
 
 @cache
 def _is_library_module(name: str) -> bool:
-    return name.startswith(_LIBRARY_MODULES)
+    return has_prefix(name, _LIBRARY_MODULES)

@@ -33,6 +33,7 @@ from pytest_concur.engine.blocking import (
 from pytest_concur.engine.execution import Execution
 from pytest_concur.engine.frames import place_of
 from pytest_concur.engine.operations import IMMUTABLE, is_a, operation_teller
+from pytest_concur.engine.receiving import Receiving
 from pytest_concur.engine.wake_ups import WakeUps
 from pytest_concur.errors import ConcurrencyUsageError, TaskAborted
 from pytest_concur.instrument import interpreter
@@ -85,6 +86,7 @@ class Hooks:
 
         self._is_observing = False
         self._wake_ups = WakeUps(self.mine, self.substitute)
+        self._receiving = Receiving(self.mine)
 
         self.default_excepthook: Any = threading.excepthook
         """The hook that was set when the test began; another one means that the test handles exceptions itself."""
@@ -151,6 +153,8 @@ class Hooks:
             "awaited": self._wake_ups.awaited,
             "sent": self._wake_ups.sent,
             "notified": self._wake_ups.put,
+            "receiving": self._receiving.from_socket,
+            "polling": self._receiving.from_any,
         }[role]
 
     def mine(self) -> Execution | None:
@@ -159,14 +163,7 @@ class Hooks:
         if execution is None:
             return None
         ident = _get_ident()
-        if execution.current_ident != ident:
-            task = execution.task_of_thread(ident)
-            if task is None:
-                return None
-            execution.rejoin(task)
-            if execution.current_ident != ident:
-                raise TaskAborted
-        return execution
+        return execution if execution.current_ident == ident or execution.comes_back(ident) else None
 
     # ---- hooks ----
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Protocol
 
+from pytest_concur.engine.carrier import get_ident
 from pytest_concur.engine.execution import Execution
 from pytest_concur.engine.task import Resource
 from pytest_concur.model.operation import UNKNOWN, Operation
@@ -30,6 +31,8 @@ class SeeingExecution(Execution):
 
     def operate(self, operation: Operation) -> None:
         """A scheduling point before an operation. The hot path of all strategies that see operations."""
+        if self._externals:
+            self.comes_back(get_ident())
         me, meter = self.current, self._meter
         number, steps = me.id, meter.steps
         self.pending[number] = operation
@@ -61,6 +64,8 @@ class SeeingExecution(Execution):
         if self._meter.pace != 0:
             self.operate(resource.operation)
             return
+        if self._externals:
+            self.comes_back(get_ident())
         me = self.current
         self.pending[me.id] = resource.operation
         if not resource.is_worth_a_try() and not resource.is_freed_by_going():

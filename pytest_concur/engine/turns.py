@@ -16,6 +16,7 @@ from bisect import insort
 from typing import Any, ClassVar, NoReturn
 
 from pytest_concur.engine import carrier, outside
+from pytest_concur.engine.carrier import get_ident
 from pytest_concur.engine.clock import VirtualClock
 from pytest_concur.engine.fairness import SHARE, RoundRobin, state_of
 from pytest_concur.engine.frames import place_of, site_of, waiting_of
@@ -146,6 +147,8 @@ class Turns:
 
     def switch(self, *, gives_way: bool = False) -> None:
         """The countdown has hit, or the task gives way: ask the scheduler who goes on."""
+        if self._externals:
+            self.comes_back(get_ident())  # out of a ``with`` block, say, whose lock asks nobody who leaves
         if self.is_over:
             self._tell_over()
         meter = self._meter
@@ -156,6 +159,10 @@ class Turns:
             self._decide(gives_way)
         else:
             meter.pass_point(UNLIMITED)
+
+    def comes_back(self, ident: int) -> bool:
+        """See to it that the calling thread, if its task was outside control, goes on when it has the turn."""
+        raise NotImplementedError
 
     def choose(self, count: int) -> int:
         """Let the scheduler pick one of ``count`` options."""
@@ -368,6 +375,8 @@ class Turns:
 
     def _tell_over(self) -> NoReturn:
         """Unwind the calling task. One that will not hear is left behind: it stops here for good."""
+        if self.current_ident != get_ident():  # it was outside control when the run ended
+            raise TaskAborted
         me = self.current
         me.raised += 1
         if me.id and me.raised >= MOST_RAISES:

@@ -18,13 +18,17 @@ from typing import Any
 from pytest_concur.engine import carrier
 from pytest_concur.engine.escapes import DOUBTFUL_PATIENCE_S, KNOWN_PATIENCE_S, PATIENCE_S
 from pytest_concur.engine.execution import Execution
-from pytest_concur.engine.frames import is_ours, place_of, user_frame
+from pytest_concur.engine.frames import call_at, is_ours, place_of
 from pytest_concur.engine.hooks import Hooks
 from pytest_concur.engine.turns import Turns
 from pytest_concur.errors import TaskAborted
 
 TICK_S = 0.02
 DOUBTFUL_TICK_S = 0.005
+OFTEN_TICK_S = 0.002
+
+OFTEN_S = 0.5
+"""How long after a task was blocked where that had happened before it is watched closely whether it happens again."""
 
 COMPUTING_SHARE = 0.25
 """Part of the time for which a thread has a processor if it is one that computes."""
@@ -51,11 +55,12 @@ class Watchdog:
         self._hooks = hooks
         self._limit_s = limit_s
         self._stop = _thread.allocate_lock()
-        self._known: set[tuple[int, int]] = set()
+        self._often_until = 0.0
         self._seen: Any = None
         self._still: Any = None  # what was seen of the thread when it began to stand still
         self._progress_at = self._still_at = 0.0
         self._asleep_at = -1.0  # since when it had stood still when the system said that it sleeps
+        self._call = ""  # the call at which it stood then
         self._old_handler: Any = None
 
     def __enter__(self) -> Watchdog:
@@ -80,7 +85,8 @@ class Watchdog:
             execution = self._hooks.active
             if execution is not None:
                 self._look(execution, watched)
-            tick = DOUBTFUL_TICK_S if execution is not None and execution.is_in_doubt else TICK_S
+            is_close = execution is not None and execution.is_in_doubt
+            tick = OFTEN_TICK_S if watched < self._often_until else DOUBTFUL_TICK_S if is_close else TICK_S
 
     def _look(self, execution: Execution, now: float) -> None:
         seen = id(execution), execution.progress, self._hooks.countdown.passed()
@@ -112,22 +118,22 @@ class Watchdog:
             elif now - self._still_at > BUSY_LIMIT_S:
                 self._end_computation(execution, ident, frame, now)
             return
-        stands = user_frame(frame)
-        site = (id(stands.f_code), stands.f_lasti) if stands is not None else (0, 0)
-        patience = KNOWN_PATIENCE_S if site in self._known else PATIENCE_S
-        if execution.is_in_doubt:
-            patience = DOUBTFUL_PATIENCE_S
+        where = str(place_of(frame))
+        patience = DOUBTFUL_PATIENCE_S if execution.is_in_doubt else PATIENCE_S
+        if where in execution.known_places:
+            patience = KNOWN_PATIENCE_S
+            self._often_until = now + OFTEN_S
         if now - self._still_at < patience or _is_debugging(frame):
             return
         if self._asleep_at != self._still_at:
+            self._call = call_at(frame)  # reads a file: lets the GIL go
             if _waits_for_processor(ident, or_disk=execution.is_in_doubt):  # lets the GIL go
                 self._still = None
                 return
             self._asleep_at = self._still_at
             self._look(execution, now)
             return
-        self._known.add(site)
-        execution.take_turn_away(_call_at(frame), str(place_of(frame)))
+        execution.take_turn_away(self._call, where)
 
     def _has_computed(self, ident: int, frame: Any, now: float) -> bool:
         """Whether a thread has used the processor since it was seen to stand still; if so, that begins anew."""
@@ -217,16 +223,6 @@ def _waits_for_processor(ident: int, *, or_disk: bool = False) -> bool:
             return file.read().rpartition(b")")[2].split()[0] in (b"RD" if or_disk else b"R")
     except (AttributeError, OSError, IndexError):
         return False
-
-
-def _call_at(frame: Any) -> str:
-    """Name the call that blocks: the source of the line, shortened."""
-    import linecache
-
-    stands = user_frame(frame) or frame
-    text = linecache.getline(stands.f_code.co_filename, stands.f_lineno or 0).strip()
-    name = stands.f_code.co_qualname
-    return text[:60] if text else name
 
 
 def _is_debugging(frame: Any) -> bool:

@@ -133,7 +133,7 @@ class Laboratory:
         self.in_step_s = 0.0
         """Seconds for which the clock of each run keeps step with real time: the outside plays a part."""
 
-        self._known_sleeps: set[str] = set()
+        self._known_places: set[str] = set()
         self.runs = 0
         self.longest_ns = 0
         """Virtual time that a run took, the longest."""
@@ -285,7 +285,7 @@ class Laboratory:
             uses_threads_again=not self.patch.looks_at_threads,
             witness=witness,
             is_in_doubt=in_step_s > 0,
-            known_sleeps=self._known_sleeps,
+            known_places=self._known_places,
             patience_s=settings.patience_s,
         )
         self._outcomes.clear()

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pytest_concur.instrument.rewrite import INTERCEPTED_METHODS, WAITING_METHODS, Recipe, is_bound
+from pytest_concur.instrument.rewrite import INTERCEPTED_METHODS, RECEIVING_METHODS, WAITING_METHODS, Recipe, is_bound
 from pytest_concur.instrument.written import nested
 
 _BEFORE_WITH = dis.opmap.get("BEFORE_WITH", -1)
@@ -39,6 +39,10 @@ _ROLES: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("multiprocessing.pool", "Pool._wait_for_updates"): {"wait": "awaited"},
     ("multiprocessing.pool", "Pool._terminate_pool"): {"put": "notified"},
     ("multiprocessing.pool", "_PoolCache.__delitem__"): {"put": "notified"},
+    ("socket", "socket.accept"): {"_accept": "receiving"},
+    ("socket", "SocketIO.readinto"): {"recv_into": "receiving"},
+    ("selectors", "_PollLikeSelector.select"): {"poll": "polling"},
+    ("selectors", "EpollSelector.select"): {"poll": "polling"},
 }
 """Hooks of their own: module and function -> name loaded -> role."""
 
@@ -46,7 +50,8 @@ _STARTS_PROCESSES = frozenset({"subprocess", "multiprocessing.util"})
 """Modules that wait for processes, in real time, and are left to do so."""
 
 _THREAD_METHODS = INTERCEPTED_METHODS | {"join", "is_done"}
-_NAMES_OF_WAITING = WAITING_METHODS - _QUEUE_NAMES
+_WAITING_IN_PACKAGES = WAITING_METHODS | RECEIVING_METHODS
+_NAMES_OF_WAITING = _WAITING_IN_PACKAGES - _QUEUE_NAMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,7 @@ def may_block(module: str, code: types.CodeType, facts: ModuleFacts, *, is_libra
 
 
 class PackageFacts:
-    """Which functions of installed packages may wait: for a lock, a queue written in C, a time. A few of thousands."""
+    """Which functions of installed packages may wait: for a lock, a queue, a socket, a time. A few of thousands."""
 
     _codes: ClassVar[dict[int, tuple[types.CodeType, bool, bool]]] = {}  # by identity; each test of a session asks anew
 
@@ -126,7 +131,7 @@ def package_recipe(intercepted: frozenset[str]) -> Recipe:
     return Recipe(
         has_points=False,
         globals_intercepted=intercepted & WAITING_METHODS,
-        methods_intercepted=WAITING_METHODS,
+        methods_intercepted=_WAITING_IN_PACKAGES,
         is_lent=True,
     )
 

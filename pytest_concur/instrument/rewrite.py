@@ -50,6 +50,9 @@ WAITING_METHODS = frozenset(
 )
 """Those of locks and of queues written in C, and ``time.sleep``."""
 
+RECEIVING_METHODS = frozenset("recv recv_into recvfrom recvfrom_into recvmsg recvmsg_into".split())
+"""Those that wait for a socket."""
+
 INTERCEPTED_METHODS = WAITING_METHODS | frozenset(
     "monotonic monotonic_ns perf_counter perf_counter_ns time time_ns start_new_thread start_new start_joinable_thread "
     "fork forkpty posix_spawn posix_spawnp _exit urandom now utcnow today".split()
@@ -76,7 +79,7 @@ class Recipe:
     globals_intercepted: frozenset[str] = frozenset()
     """Global names that stand for an intercepted function in this code's module."""
 
-    methods_intercepted: frozenset[str] = INTERCEPTED_METHODS
+    methods_intercepted: frozenset[str] = INTERCEPTED_METHODS | RECEIVING_METHODS
     roles: Mapping[str, str] = field(default_factory=dict)
     """Attribute or global names with a hook of their own in this one function: name -> role."""
 
@@ -281,6 +284,8 @@ def _attribute_role(name: str, recipe: Recipe) -> str | None:
         return recipe.roles[name]
     if name not in recipe.methods_intercepted:
         return None
+    if name in RECEIVING_METHODS:
+        return "receiving"
     if recipe.is_quiet:
         return "quiet_substitute"
     if recipe.is_lent:

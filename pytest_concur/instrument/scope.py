@@ -22,7 +22,7 @@ LIBRARY = frozenset({
     "multiprocessing.dummy", "multiprocessing.popen_fork", "multiprocessing.synchronize", "asyncio.threads",
     "asyncio.runners", "asyncio.base_events", "asyncio.selector_events", "asyncio.locks", "sched", "socketserver",
     "random", "secrets", "uuid", "subprocess", "multiprocessing.util", "http.cookiejar", "tempfile",
-    "zipfile", "_threading_local",
+    "zipfile", "_threading_local", "socket", "selectors",
 })  # fmt: skip
 """Standard modules whose blocking and whose chance are intercepted. Their own accesses are trusted: no points."""
 

@@ -132,6 +132,110 @@ def test_blocking_socket_lets_others_run_and_is_reported(pytester):
     assert "data races and lock orders were not looked for: part was outside control" in result.output
 
 
+@pytest.mark.parametrize("strategy", ["random", "dpor"])
+def test_what_is_raised_outside_control_may_leave_a_with_block(pytester, strategy):
+    """Whoever leaves a lock's block by an exception of the system has come back, and has no turn yet."""
+    text = module(
+        """
+        import socket
+
+        @pytest.mark.concurrency(schedules=2)
+        def test_program(concur):
+            here, there = socket.socketpair()
+            here.settimeout(0.6)
+            lock, box = threading.Lock(), Box()
+
+            def receive():
+                with pytest.raises(TimeoutError):
+                    with lock:
+                        here.recv(1)
+
+            def work():
+                for _ in range(200):
+                    box.x += 1
+                    time.sleep(0.01)
+
+            concur.run(receive, work)
+            here.close()
+            there.close()
+            assert box.x == 200
+        """
+    )
+
+    test = run_project(pytester, text, UNHURRIED, f"--concur-strategy={strategy}").test("test_program")
+
+    assert (test.verdict, test.findings) == ("inconclusive", ())
+    assert test.explored["schedules"]
+
+
+def test_a_task_outside_control_may_come_back_when_the_run_is_over(pytester):
+    """It unwinds beside the others: with their turn it has nothing to do, and locks that it leaves ask for none."""
+    text = module(
+        """
+        import select
+        import socket
+
+        @pytest.mark.concurrency(schedules=1, max_steps=500)
+        def test_program(concur):
+            here, there = socket.socketpair()
+            lock, box = threading.Lock(), Box()
+
+            def receive():
+                with lock:
+                    here.recv(1)
+                    box.x += 1
+
+            threading.Thread(target=receive).start()
+            time.sleep(0.1)
+            try:
+                while box.x < 10_000:
+                    box.x += 1
+            finally:
+                there.close()
+                select.select([], [], [], 0.2)  # time for the other one, which no schedule gives it
+        """
+    )
+
+    result = run_project(pytester, text)
+
+    assert (result.verdict, result.findings) == ("inconclusive", ())
+    assert result.outcomes["passed"] == 1
+
+
+def test_waits_for_sockets_cost_little(pytester):
+    """Where a task was blocked before, the next wait gives the turn away at once: the watchdog would need 20 ms."""
+    text = module(
+        """
+        import socket
+
+        TRIPS = 300
+
+        @pytest.mark.concurrency(schedules=3)
+        def test_program(concur):
+            here, there = socket.socketpair()
+            answers = there.makefile("rb", buffering=0)
+
+            def serve():
+                for _ in range(TRIPS):
+                    here.send(here.recv(1).upper())
+
+            def ask():
+                for _ in range(TRIPS):
+                    there.send(b"a")
+                    assert answers.read(1) == b"A"
+
+            concur.run(serve, ask)
+            for each in (answers, here, there):
+                each.close()
+        """
+    )
+
+    test = run_project(pytester, text, UNHURRIED).test("test_program")
+
+    assert (test.verdict, test.findings, test.explored["schedules"]) == ("inconclusive", (), 3)
+    assert test.explored["seconds"] < 10  # 1,800 waits, for which it would need 36
+
+
 def test_a_task_written_in_c_that_blocks_lets_others_run(pytester):
     """A bound method of a socket as a task has no Python code of the user's; its turn is taken away all the same."""
     text = module(
