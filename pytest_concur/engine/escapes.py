@@ -32,8 +32,9 @@ class Escapes(Turns):
     is_in_doubt: bool
     """What a task waits for outside control may be what another task does: that one is let run soon."""
 
-    known_places: set[str]
-    """Where tasks were blocked outside control, in this run and in others of the test."""
+    known_places: dict[str, float]
+    """Where tasks were blocked outside control, in this run and in others of the test, and the seconds for which who is
+    about to wait there does so with the turn."""
 
     @property
     def progress(self) -> tuple[int, int, bool]:
@@ -44,7 +45,7 @@ class Escapes(Turns):
         """The running task is blocked where nobody sees it: let others run until it comes back."""
         task = self.current
         assert task.ident is not None, "a running task has a thread"
-        self.known_places.add(where)
+        self.known_places.setdefault(where, KNOWN_PATIENCE_S)
         self.record.uncontrolled.append((what, where))
         task.is_external = True
         task.left_ns = self.clock.elapsed_ns, time.monotonic_ns()
@@ -71,9 +72,10 @@ class Escapes(Turns):
             self.take_turn_away(what, where)
 
     def waits_outside(self, what: str, where: str) -> None:
-        """The running task is about to wait for what only others can bring: they get the turn."""
+        """The running task has waited in vain and is about to wait on: others get the turn, next time at once."""
         if self.is_over:
             self._tell_over()
+        self.known_places[where] = 0.0
         self.take_turn_away(what, where)
 
     def pick_somebody(self) -> None:

@@ -57,7 +57,7 @@ class Execution(Escapes):
         uses_threads_again: bool = False,
         witness: Witness | None = None,
         is_in_doubt: bool = False,
-        known_places: set[str] | None = None,
+        known_places: dict[str, float] | None = None,
         patience_s: float = outside.PATIENCE_S,
     ) -> None:
         """
@@ -95,7 +95,7 @@ class Execution(Escapes):
         self._chance: Random | None = None
         self.witness = witness
         self.is_in_doubt = is_in_doubt
-        self.known_places = set() if known_places is None else known_places
+        self.known_places = {} if known_places is None else known_places
         self.patience_s = patience_s
         self.numbering = Numbering()
         self.polling_calls: set[int] = set()

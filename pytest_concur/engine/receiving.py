@@ -1,7 +1,8 @@
 """Waits for sockets: outside control, but one can ask beforehand whether there is anything to wait for.
 
 The first wait at a place is left to the watchdog, which lets it be for a while: whoever answers in time, a server say,
-changes nothing. Where tasks have been blocked before, others get the turn at once.
+changes nothing. Where tasks have been blocked before, others get the turn if no answer comes within milliseconds, and
+from then on at once: it is one of them that answers.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Receiving:
         owner = receive.__self__
         if not isinstance(owner, kind) or kind.gettimeout(owner) == 0 or (descriptor := kind.fileno(owner)) < 0:
             return receive
-        return self._behind(lambda: _is_empty(descriptor), receive)
+        return self._behind(lambda seconds: _is_empty(descriptor, seconds), receive)
 
     def from_any(self, poll: Any) -> Any:
         """A selector is about to wait, for as long as its ``timeout`` says."""
@@ -42,23 +43,25 @@ class Receiving:
             or sys._getframe(1).f_locals.get("timeout") == 0
         ):
             return poll
-        return self._behind(lambda: not poll(0), poll)
+        in_seconds = isinstance(poll.__self__, getattr(select, "epoll", ()))
+        return self._behind(lambda seconds: not poll(seconds if in_seconds else round(seconds * 1000)), poll)
 
     def _has_known_places(self) -> bool:
         execution = self._mine()
         return execution is not None and bool(execution.known_places)
 
-    def _behind(self, would_wait: Callable[[], bool], function: Any) -> Any:
-        """Return ``function``, or what gives the turn away before it calls it."""
+    def _behind(self, comes_not: Callable[[float], bool], function: Any) -> Any:
+        """Return ``function``, or what gives the turn away before it calls it if nothing comes for some seconds."""
         frame = sys._getframe(2)
         where = str(place_of(frame))
         execution = self._mine()
-        if execution is None or where not in execution.known_places:
+        patience = None if execution is None else execution.known_places.get(where)
+        if patience is None:
             return function
         what = call_at(frame)
 
         def give_turn_away() -> None:
-            if would_wait():  # lets the GIL go: who has the turn is asked behind it
+            if comes_not(patience):  # lets the GIL go: who has the turn is asked behind it
                 execution = self._mine()
                 if execution is not None:
                     execution.waits_outside(what, where)
@@ -66,10 +69,10 @@ class Receiving:
         return Behind(give_turn_away, function)
 
 
-def _is_empty(descriptor: int) -> bool:
-    """Whether nothing has come that could be read."""
+def _is_empty(descriptor: int, seconds: float) -> bool:
+    """Whether nothing comes for so long that could be read."""
     if not hasattr(select, "poll"):
-        return not select.select([descriptor], [], [], 0)[0]
+        return not select.select([descriptor], [], [], seconds)[0]
     asked = select.poll()
     asked.register(descriptor, select.POLLIN)
-    return not asked.poll(0)
+    return not asked.poll(round(seconds * 1000))

@@ -133,7 +133,7 @@ class Laboratory:
         self.in_step_s = 0.0
         """Seconds for which the clock of each run keeps step with real time: the outside plays a part."""
 
-        self._known_places: set[str] = set()
+        self._known_places: dict[str, float] = {}
         self.runs = 0
         self.longest_ns = 0
         """Virtual time that a run took, the longest."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from types import FrameType, SimpleNamespace
 from typing import Any
@@ -19,7 +20,7 @@ class Run:
     """As much of a run as receiving knows of."""
 
     def __init__(self) -> None:
-        self.known_places: set[str] = set()
+        self.known_places: dict[str, float] = {}
         self.gone: list[tuple[str, str]] = []
 
     def waits_outside(self, what: str, where: str) -> None:
@@ -39,15 +40,15 @@ def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
         yield here, there
 
 
-def know(run: Run, frame: FrameType, *, is_known: bool = True) -> None:
+def know(run: Run, frame: FrameType, *, is_known: bool = True, patience: float = 0.0) -> None:
     """Note that somebody was blocked where ``frame`` stands, or elsewhere."""
-    run.known_places = {str(place_of(frame)) if is_known else "elsewhere"}
+    run.known_places = {str(place_of(frame)) if is_known else "elsewhere": patience}
 
 
-def load(run: Run, method: Any, *, is_known: bool = True) -> Any:
+def load(run: Run, method: Any, **known: Any) -> Any:
     """Load a socket's method as rewritten code does."""
     hook = Receiving(lambda: run).from_socket  # type: ignore[arg-type, return-value]
-    return know(run, sys._getframe(), is_known=is_known) or hook(method)
+    return know(run, sys._getframe(), **known) or hook(method)
 
 
 def test_an_empty_socket_is_waited_for_without_the_turn(run, ends):
@@ -56,7 +57,7 @@ def test_an_empty_socket_is_waited_for_without_the_turn(run, ends):
     with pytest.raises(TimeoutError):
         receive(1)
 
-    assert run.gone == [("return know(run, sys._getframe(), is_known=is_known) or hook", *run.known_places)]
+    assert run.gone == [("return know(run, sys._getframe(), **known) or hook(method)", *run.known_places)]
 
 
 def test_what_has_come_is_read_with_the_turn(run, ends):
@@ -64,6 +65,15 @@ def test_what_has_come_is_read_with_the_turn(run, ends):
 
     assert load(run, ends[0].recv)(1) == b"x"
     assert run.gone == []
+
+
+def test_an_answer_from_outside_is_given_some_time(run, ends):
+    answer = threading.Timer(0.05, ends[1].send, [b"x"])
+    answer.start()
+
+    assert load(run, ends[0].recv, patience=30.0)(1) == b"x"
+    assert run.gone == []
+    answer.join()
 
 
 @pytest.mark.parametrize("is_known", [True, False])
