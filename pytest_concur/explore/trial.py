@@ -176,6 +176,7 @@ class Laboratory:
         discovery = self.patch.discovery
         discovery.start() if discovers else discovery.pause()
         trial: Trial | None = None
+        leaking: Trial | None = None
         has_passed = False
         try:
             for _ in range(MOST_REPEATS):
@@ -195,6 +196,10 @@ class Laboratory:
                     signs=signs,
                 )
                 trial.has_passed_before = has_passed
+                if leaking is not None and trial.record.ending in ("deadlock", "leak"):
+                    return leaking  # whoever was left behind was ended with that run, and is waited for now
+                if trial.record.ending == "leak":
+                    leaking = trial
                 if not keeps_error and trial.failure is not None:
                     _let_go(trial.failure.error)
                 gc.collect(0)  # so that the next run does not see what this one left in cycles

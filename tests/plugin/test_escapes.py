@@ -36,6 +36,27 @@ def test_worker_kept_in_a_global_is_no_deadlock(pytester):
     assert "cannot be repeated" in str(test.uncontrolled)
 
 
+@pytest.mark.parametrize("wait", ["pool.submit(len, 'abc').result()", "asyncio.run(main())"])
+def test_a_pool_kept_in_a_global_leaves_its_thread_behind(pytester, wait):
+    """The first run may have to be repeated, and its worker is gone then: what counts is that it was left behind."""
+    text = module(
+        f"""
+        import asyncio
+
+        pool = ThreadPoolExecutor(max_workers=1)
+
+        async def main():
+            return await asyncio.get_running_loop().run_in_executor(pool, len, "abc")
+
+        @pytest.mark.concurrency
+        def test_program():
+            assert {wait} == 3
+        """
+    )
+
+    assert_fails(run_project(pytester, text), ["thread-leak"])
+
+
 def test_worker_whose_code_is_seen_late_is_no_deadlock(pytester):
     """The same where the first run has to be repeated, because it met code that was not instrumented yet."""
     (pytester.path / "serving.py").write_text(
