@@ -64,6 +64,7 @@ class AnnouncedLock(ControlledLock):
         self.unasked_release()
 
     def unasked_release(self) -> None:
+        self._come_back()
         is_last = self._depth <= 1
         self.quiet_release()  # no switch comes in between
         if is_last and self._witness is not None:

@@ -65,7 +65,13 @@ class ControlledLock:
         return self._acquire(blocking, timeout)
 
     def unasked_release(self) -> None:
+        self._come_back()
         self.quiet_release()
+
+    def _come_back(self) -> None:
+        """Whoever leaves a ``with`` block by an exception of a call outside control has no turn yet."""
+        if self._execution.has_externals:
+            self._execution.comes_back(_thread.get_ident())
 
     def quiet_acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         """Acquire without a scheduling point: for bookkeeping."""

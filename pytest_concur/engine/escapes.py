@@ -69,14 +69,23 @@ class Escapes(Turns):
         if where in self.known_places:
             patience = min(patience, KNOWN_SLEEP_S)
         if task.slept_s >= patience:
-            self.take_turn_away(what, where)
+            self._give_own_turn_away(what, where)
 
     def waits_outside(self, what: str, where: str) -> None:
         """The running task has waited in vain and is about to wait on: others get the turn, next time at once."""
         if self.is_over:
             self._tell_over()
         self.known_places[where] = 0.0
-        self.take_turn_away(what, where)
+        self._give_own_turn_away(what, where)
+
+    def _give_own_turn_away(self, what: str, where: str) -> None:
+        me = self.current
+        try:
+            self.take_turn_away(what, where)
+        except BaseException:  # only the main thread: a signal's handler raised (Ctrl-C)
+            if self.current is me and me.is_external and not self.is_idle:
+                self._idle()  # nobody was told to go on: this one, as it unwinds, finds the turn free
+            raise
 
     def pick_somebody(self) -> None:
         """Nobody has the turn: give it to somebody who can run, if there is one."""

@@ -309,8 +309,8 @@ class Hooks:
     def thread_failed(self, invoke_excepthook: Any) -> Any:
         """``Thread._bootstrap_inner`` is about to report an exception that nobody handled."""
         execution = self.mine()
-        if execution is None:
-            return invoke_excepthook
+        if execution is None:  # a thread of a run that is over may unwind only now
+            return _nothing if isinstance(sys.exc_info()[1], TaskAborted) else invoke_excepthook
         return lambda thread: self._note_failure(execution, thread, invoke_excepthook)
 
     def started_already(self, wait: Any) -> Any:

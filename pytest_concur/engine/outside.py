@@ -61,7 +61,10 @@ def wait(seconds: float) -> None:
 
 
 class Behind:
-    """A function with something to be done before it; whoever looks on sees it called from where this is called."""
+    """A function with something to be done before it; whoever looks on sees it called from where this is called.
+
+    For whom it is handed to without being called, it is as good as the function.
+    """
 
     __slots__ = ("_first", "_function")
 
@@ -72,6 +75,18 @@ class Behind:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         self._first()
         return self._function(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._function, name)
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self._function == (other._function if type(other) is Behind else other))
+
+    def __hash__(self) -> int:
+        return hash(self._function)
+
+    def __repr__(self) -> str:
+        return repr(self._function)
 
 
 _CALLS_FUNCTION = Behind.__call__.__code__

@@ -134,6 +134,8 @@ class Turns:
 
     def point(self) -> None:
         """A scheduling point: mostly one C call."""
+        if self._externals:
+            self.comes_back(get_ident())  # first: when this run is over, the countdown is another one's
         if self._tick() is not None:
             self.switch()
 

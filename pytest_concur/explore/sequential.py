@@ -175,6 +175,11 @@ def _run(
             reference.is_exhausted = answer.is_hopeless
             if answer.trial is None:
                 return None
+            if trial.record.ending == "leak" and answer.trial.record.ending in ("deadlock", "leak"):
+                reference.is_exhausted = (
+                    True  # it may have waited for whom the run before left behind, and who was ended
+                )
+                return None
             trial = answer.trial
     reference.uncontrolled += trial.record.uncontrolled
     reference.is_step_limited |= trial.record.ending in ("step-limit", "gave-up")

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from pytest_concur.engine.frames import place_of
+from pytest_concur.engine.outside import Behind
 from pytest_concur.engine.receiving import Receiving
 
 
@@ -78,7 +79,11 @@ def test_an_answer_from_outside_is_given_some_time(run, ends):
 
 @pytest.mark.parametrize("is_known", [True, False])
 def test_only_known_places_are_asked_about(run, ends, is_known):
-    assert (load(run, ends[0].recv, is_known=is_known) == ends[0].recv) is not is_known
+    method = load(run, ends[0].recv, is_known=is_known)
+
+    assert (type(method) is Behind) is is_known
+    assert (method, method.__name__) == (ends[0].recv, "recv")
+    assert {method: "found"}[ends[0].recv] == "found"
 
 
 def test_who_does_not_wait_keeps_the_turn(run, ends):
