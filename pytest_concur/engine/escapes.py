@@ -83,7 +83,7 @@ class Escapes(Turns):
         try:
             self.take_turn_away(what, where)
         except BaseException:  # only the main thread: a signal's handler raised (Ctrl-C)
-            if self.current is me and me.is_external and not self.is_idle:
+            if self.current is me and me.ident in self._externals and not self.is_idle:
                 self._idle()  # nobody was told to go on: this one, as it unwinds, finds the turn free
             raise
 

@@ -135,7 +135,8 @@ class Turns:
     def point(self) -> None:
         """A scheduling point: mostly one C call."""
         if self._externals:
-            self.comes_back(get_ident())  # first: when this run is over, the countdown is another one's
+            # out of a ``with`` block, say; before the countdown, which is another run's when this one is over
+            self.comes_back(get_ident())
         if self._tick() is not None:
             self.switch()
 
@@ -149,8 +150,6 @@ class Turns:
 
     def switch(self, *, gives_way: bool = False) -> None:
         """The countdown has hit, or the task gives way: ask the scheduler who goes on."""
-        if self._externals:
-            self.comes_back(get_ident())  # out of a ``with`` block, say, whose lock asks nobody who leaves
         if self.is_over:
             self._tell_over()
         meter = self._meter
@@ -423,4 +422,4 @@ class Turns:
 
 def listens(task: Task) -> bool:
     """Whether a task unwinds if it gets the turn; one whose start was interrupted has no thread for that."""
-    return task.raised < MOST_RAISES and not task.is_external and task.ident is not None
+    return task.raised < MOST_RAISES and not task.is_external and not task.has_ended and task.ident is not None

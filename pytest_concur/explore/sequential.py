@@ -176,9 +176,8 @@ def _run(
             if answer.trial is None:
                 return None
             if trial.record.ending == "leak" and answer.trial.record.ending in ("deadlock", "leak"):
-                reference.is_exhausted = (
-                    True  # it may have waited for whom the run before left behind, and who was ended
-                )
+                # whoever the run before left behind was ended with it, and may be what this one waited for
+                reference.is_exhausted = True
                 return None
             trial = answer.trial
     reference.uncontrolled += trial.record.uncontrolled
