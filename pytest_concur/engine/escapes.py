@@ -106,22 +106,25 @@ class Escapes(Turns):
         return [task.waiting_for for task in self.tasks if task.waiting_for is not None]
 
     def comes_back(self, ident: int) -> bool:
-        """Let the calling thread go on when its task has the turn; return false if no task of it was outside control.
+        """Let the calling thread go on when its task has the turn; return false if it was not outside control either.
 
         Raises:
             TaskAborted: the run is over.
         """
+        if self.current_ident == ident:
+            return True  # also of the main thread, to which the turn was given to unwind while it was outside control
         task = self._externals.get(ident)
         if task is None:
             return False
-        self._rejoin(task, ident)
+        self.rejoin(task)
         if self.current_ident != ident:
             raise TaskAborted
         return True
 
-    def _rejoin(self, task: Task, ident: int) -> None:
+    def rejoin(self, task: Task) -> None:
         """A task that was outside control is back: it waits for a turn, unless nobody else has it."""
-        del self._externals[ident]
+        assert task.ident is not None, "a running task has a thread"
+        del self._externals[task.ident]
         self._set_pace()
         task.is_external = False
         left, left_really = task.left_ns
@@ -131,7 +134,7 @@ class Escapes(Turns):
         self._add_enabled(task)
         if self.is_idle:
             self.is_idle = False
-            self.current, self.current_ident = task, ident
+            self.current, self.current_ident = task, task.ident
             self._meter.begin_turn(0)
             self._rearm()
             return

@@ -421,7 +421,7 @@ class Execution(Escapes):
     def _end_task(self, task: Task) -> None:
         if task.is_external:
             try:
-                self.comes_back(task.ident or 0)
+                self.rejoin(task)
             except TaskAborted:
                 pass
         if self.current is not task:  # the run ended without it
