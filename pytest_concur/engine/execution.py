@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 from pytest_concur.engine import carrier, departing, outside, signals
 from pytest_concur.engine.clock import VirtualClock
@@ -23,6 +23,10 @@ from pytest_concur.model.witness import Witness
 
 MOST_SLEEPS = 16
 """Sleeps in a row that a sequential run sleeps through before others get a turn: the task may be polling."""
+
+
+SleepsThrough = Literal["all", "tasks", "nobody"]
+"""Whose sleep lets time pass and goes on while others do not get a turn; ``tasks``: all but the body."""
 
 
 class Execution(Escapes):
@@ -50,7 +54,7 @@ class Execution(Escapes):
         *,
         max_steps: int = 20_000,
         explores_timeouts: bool = False,
-        sleeps_through: bool = False,
+        sleeps_through: SleepsThrough = "nobody",
         is_recording: bool = False,
         on_thread: Callable[[], None] = lambda: None,
         has_foreign_threads: Callable[[Collection[int | None]], bool] = lambda ours: False,
@@ -67,7 +71,7 @@ class Execution(Escapes):
             clock: Virtual time, at its start.
             max_steps: Scheduling points before the run counts as endless.
             explores_timeouts: A time-out may fire although others can run.
-            sleeps_through: A sleeping task lets time pass and goes on, others do not get a turn: a sequential run.
+            sleeps_through: Who goes on after a sleep without letting others run: in a sequential run.
             is_recording: Remember where switches happened (slower).
             on_thread: Called first in each thread of a task.
             has_foreign_threads: Whether threads other than those with the idents given might wake a task; asked before
@@ -86,7 +90,7 @@ class Execution(Escapes):
             is_recording=is_recording,
         )
         self._countdown = countdown
-        self._sleeps_through = sleeps_through
+        self._sleeps_through: SleepsThrough = sleeps_through
         self._on_thread = on_thread
         self._has_foreign_threads = has_foreign_threads
         self._uses_threads_again = uses_threads_again
@@ -289,7 +293,7 @@ class Execution(Escapes):
             self.switch(gives_way=True)
             return
         self.point()
-        if self._sleeps_through and self._sleeps < MOST_SLEEPS:
+        if self._is_slept_through() and self._sleeps < MOST_SLEEPS:
             self._sleeps += 1
             deadline = self.clock.deadline(seconds)
             if lacks := self.clock.lacks_ns(deadline):
@@ -297,8 +301,12 @@ class Execution(Escapes):
                 outside.wait(lacks / 1e9)
             self.clock.jump_to(deadline)
             self.clock_was_read()
+            self.record.slept_over |= self._meter.is_contested
             return
         self.block(Sleep(seconds), self.clock.deadline(seconds))
+
+    def _is_slept_through(self) -> bool:
+        return self._sleeps_through == "all" or (self._sleeps_through == "tasks" and self.current.id > 0)
 
     def clock_was_read(self) -> None:
         """Reading lets time creep: somebody's deadline may have come."""

@@ -45,6 +45,9 @@ class Record:
     has_run_ahead: bool = False
     """Virtual time has passed that nobody waited for."""
 
+    slept_over: bool = False
+    """Others could have run while a task slept, and did not get a turn."""
+
     has_processes: bool = False
     """The body has started a process."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from pytest_concur.engine.execution import SleepsThrough
 from pytest_concur.engine.frames import place_of
 from pytest_concur.engine.hooks import Hooks
 from pytest_concur.engine.operations import is_a
@@ -59,7 +60,7 @@ class _Recorder:
 
 
 def trace(
-    lab: Laboratory, hooks: Hooks, schedule: Schedule, *, sleeps_through: bool, is_focused: bool
+    lab: Laboratory, hooks: Hooks, schedule: Schedule, *, sleeps_through: SleepsThrough, is_focused: bool
 ) -> tuple[ScheduleTrace, Trial]:
     """Run ``schedule`` with every point observed; return what was seen and the run, its error with its traceback."""
     recorder = _Recorder(hooks)

@@ -39,7 +39,7 @@ def focus(lab: Laboratory) -> None:
         lab.run(
             lambda rank=rank: Sequential(rank),  # type: ignore[misc]
             mode=lab.mode(flavour="observe"),
-            sleeps_through=True,
+            sleeps_through=lab.sleeps_through,
             observer=lambda placeholder, values, run=run: run.note(lab.running_task(), placeholder, values),  # type: ignore[misc]
             on_attempt=run.forget,
         )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from pytest_concur.engine.execution import SleepsThrough
 from pytest_concur.engine.outside import Signs
 from pytest_concur.errors import NondeterminismFound
 from pytest_concur.explore import doubt, sequential
@@ -260,7 +261,7 @@ def replay(
     reference: Reference,
     schedule: Schedule,
     *,
-    sleeps_through: bool = False,
+    sleeps_through: SleepsThrough = "nobody",
     is_focused: bool = False,
     in_step_s: float | None = None,
     signs: Signs | None = None,

@@ -2,6 +2,10 @@
 
 What is seen here is what a user would call right: outcomes under other schedules are compared with these, and a failure
 here is no concurrency bug.
+
+Who sleeps lets time pass and goes on: a switch in between would be one that splits what a task does. But some sleep to
+let others go on. If a run fails where others were slept over, all is run again with them going on while the body
+sleeps, and, if that fails too, while anybody does.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from functools import partial
 from itertools import permutations
 from typing import Any
 
+from pytest_concur.engine.execution import SleepsThrough
 from pytest_concur.engine.outside import Signs
 from pytest_concur.explore import doubt
 from pytest_concur.explore.trial import Failure, Laboratory, Trial
@@ -24,6 +29,8 @@ from pytest_concur.strategies.sequential import ReplayDecisions, Sequential
 
 EVERY_ORDER_UP_TO = 3
 """Tasks beside the body's for which every order is run."""
+
+_SLOW_TO_GIVE_WAY: tuple[SleepsThrough, ...] = ("all", "tasks")
 
 AGAIN = "the given order, a second time"
 
@@ -60,6 +67,9 @@ class Reference:
     is_exhausted: bool = False
     """There is no use in running the body again."""
 
+    slept_over: bool = False
+    """A run failed in which others could have run while somebody slept; it was not looked into."""
+
     def knows(self, outcome: Any) -> bool:
         return any(matches(outcome, each) for each in self.outcomes)
 
@@ -70,7 +80,17 @@ def establish(lab: Laboratory, seconds: float = math.inf) -> Reference:
     Where runs take real time, no further order is begun after so many seconds: what it would have given is asked for
     when an outcome is in question.
     """
-    reference, began = Reference(), time.monotonic()
+    deadline = time.monotonic() + seconds
+    for who in _SLOW_TO_GIVE_WAY:
+        reference = _in_all_orders(lab, who, deadline)
+        if not reference.slept_over:
+            return reference
+    return _in_all_orders(lab, "nobody", deadline)
+
+
+def _in_all_orders(lab: Laboratory, sleeps_through: SleepsThrough, deadline: float) -> Reference:
+    reference = Reference()
+    lab.sleeps_through = sleeps_through
     first = _run(lab, reference, _in_order(), "the given order")
     if first is None:
         if reference.failing is not None and reference.failing.has_passed_before:
@@ -90,7 +110,7 @@ def establish(lab: Laboratory, seconds: float = math.inf) -> Reference:
         reference.calls_system = True
     reference.outcomes = [without(first.outcome, again.outcome)]
     for order in _other_orders(first.record.task_count - 1):
-        if (reference.uncontrolled or lab.in_step_s) and time.monotonic() - began > seconds:
+        if (reference.uncontrolled or lab.in_step_s) and time.monotonic() > deadline:
             break
         words = "the order " + ", ".join(map(str, order))
         trial = _run(lab, reference, _in_order(order), words)
@@ -116,8 +136,10 @@ def _excuse(reference: Reference) -> None:
 def is_sequential_outcome(lab: Laboratory, reference: Reference, outcome: Any) -> bool | None:
     """Whether some run without preemption gives ``outcome``; ``None`` if there are too many to try.
 
-    All answers to the questions "who runs next, now that this task has blocked or ended?" are enumerated.
+    All answers to the questions "who runs next, now that this task has blocked or ended?" are enumerated; the body's
+    sleep is such a question, too.
     """
+    sleeps_through: SleepsThrough = "tasks" if lab.sleeps_through == "all" else lab.sleeps_through
     answers: list[int] = []
     steps = 0
     for _ in range(MOST_ORDERS):
@@ -127,7 +149,7 @@ def is_sequential_outcome(lab: Laboratory, reference: Reference, outcome: Any) -
             made.append(ReplayDecisions(answers))
             return made[-1]
 
-        trial = lab.run(decide, sleeps_through=True, discovers=False)
+        trial = lab.run(decide, sleeps_through=sleeps_through, discovers=False)
         if trial.outcome is not None and not reference.knows(trial.outcome):
             reference.outcomes.append(trial.outcome)
         if reference.knows(outcome):
@@ -145,10 +167,11 @@ def is_sequential_outcome(lab: Laboratory, reference: Reference, outcome: Any) -
 def fails_sequentially(lab: Laboratory, choices: tuple[int, ...]) -> bool:
     """Whether the body fails without preemption too, given the same answers to ``concur.choose``."""
     orders: list[Callable[[int], int]] = [lambda task: task, lambda task: -task]
-    return any(
-        lab.run(lambda rank=rank: Sequential(rank, choices), sleeps_through=True).failure is not None  # type: ignore[misc]
-        for rank in orders
-    )
+    for rank in orders:
+        trial = lab.run(lambda rank=rank: Sequential(rank, choices), sleeps_through=lab.sleeps_through)  # type: ignore[misc]
+        if trial.failure is not None and not trial.record.slept_over:
+            return True
+    return False
 
 
 def _note_caller(lab: Laboratory, callers: set[Caller], frame: types.FrameType, lets_gil_go: bool) -> None:
@@ -161,8 +184,11 @@ def _run(
     lab: Laboratory, reference: Reference, rank: Callable[[int], int], words: str, *, signs: Signs | None = None
 ) -> Trial | None:
     """Run one order; ``None`` if the reference ends with it."""
-    run = partial(lab.run, lambda: Sequential(rank), sleeps_through=True, freeze_names=False)
+    run = partial(lab.run, lambda: Sequential(rank), sleeps_through=lab.sleeps_through, freeze_names=False)
     trial = run(signs=signs)
+    if trial.failure is not None and trial.record.slept_over:
+        reference.slept_over = True
+        return None
     if trial.failure is not None:
 
         def again(**how: Any) -> tuple[Failure | None, Trial]:

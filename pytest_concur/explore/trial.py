@@ -18,7 +18,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from pytest_concur.engine.clock import VirtualClock
-from pytest_concur.engine.execution import Execution
+from pytest_concur.engine.execution import Execution, SleepsThrough
 from pytest_concur.engine.hooks import Hooks, Observer
 from pytest_concur.engine.outside import PATIENCE_S, Signs
 from pytest_concur.engine.record import Record
@@ -133,6 +133,9 @@ class Laboratory:
         self.in_step_s = 0.0
         """Seconds for which the clock of each run keeps step with real time: the outside plays a part."""
 
+        self.sleeps_through: SleepsThrough = "all"
+        """Who does so in a sequential run."""
+
         self._known_places: dict[str, float] = {}
         self.runs = 0
         self.longest_ns = 0
@@ -144,7 +147,7 @@ class Laboratory:
         *,
         mode: Mode | None = None,
         is_recording: bool = False,
-        sleeps_through: bool = False,
+        sleeps_through: SleepsThrough = "nobody",
         discovers: bool = True,
         freeze_names: bool = True,
         keeps_error: bool = False,
@@ -212,7 +215,7 @@ class Laboratory:
 
     def cleanse(self) -> bool:
         """Run the given order once, to leave behind what a passing run leaves; return whether it passed."""
-        trial = self._attempt(Sequential(), is_recording=False, sleeps_through=True)
+        trial = self._attempt(Sequential(), is_recording=False, sleeps_through=self.sleeps_through)
         if trial.failure is not None:
             _let_go(trial.failure.error)
         gc.collect(0)
@@ -263,7 +266,7 @@ class Laboratory:
         self,
         scheduler: Scheduler,
         is_recording: bool,
-        sleeps_through: bool,
+        sleeps_through: SleepsThrough,
         *,
         sees_operations: bool = False,
         witness: Witness | None = None,

@@ -44,7 +44,11 @@ class Reporter:
         is_plain = found.is_sequential and failure.kind in ("assertion", "exception")
         kind = "sequential-failure" if is_plain else failure.kind
         seen, trial = trace(
-            lab, self._hooks, found.schedule, sleeps_through=found.index == 0, is_focused=found.is_focused
+            lab,
+            self._hooks,
+            found.schedule,
+            sleeps_through="nobody" if found.index else lab.sleeps_through,
+            is_focused=found.is_focused,
         )
         if trial.failure is not None and trial.failure.signature == failure.signature:
             failure = trial.failure  # the same with names, which are looked up only for a report

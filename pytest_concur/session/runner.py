@@ -312,7 +312,7 @@ class TestRunner:
             lab,
             reference,
             token.schedule,
-            sleeps_through=token.is_sequential,
+            sleeps_through=lab.sleeps_through if token.is_sequential else "nobody",
             is_focused=token.is_focused,
         )
         failure, trial = replay()
