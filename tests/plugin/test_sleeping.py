@@ -1,4 +1,4 @@
-"""Tests that sleep to let others go on pass, as they do without the plugin; a sleep that splits a step is still found."""
+"""A test that sleeps to let others go on passes, as it does without the plugin; a sleep that splits a step is found."""
 
 from __future__ import annotations
 
