@@ -157,7 +157,7 @@ class Execution(Escapes):
                 main.wait_for_turn()
         self._meter.settle()
         record = self.record
-        record.contested, record.steps = self._meter.contested, self._meter.steps
+        record.contested, record.steps = self._meter.contested, self._meter.steps + self._meter.left
         record.has_run_ahead = self.clock.has_run_ahead
         record.task_count = len(self.tasks)
         if self.witness is not None:

@@ -27,7 +27,10 @@ class Meter:
         self._countdown, self._move, self._ahead = countdown, countdown.move, countdown.ahead
         self.max_steps = max_steps
         self.steps = 0
-        """All points passed, up to when this was settled last."""
+        """Points passed, up to when this was settled last, but for those in ``left``."""
+
+        self.left = 0
+        """Points at which a task lost its turn. It passes them when it is resumed, and nothing counts that."""
 
         self.is_contested = False
         """Points passed from now on are contested."""
@@ -109,6 +112,13 @@ class Meter:
                 points = left if left > 0 else 0
         self._countdown.armed = points
         self._move(CAPACITY - points)
+
+    def leave_point(self) -> None:
+        """The running task loses its turn at a point; that brings whatever is due at so many steps one nearer."""
+        self.left += 1
+        self.max_steps -= 1
+        self.fair_from -= 1
+        self.time_check -= 1
 
     def is_spinning(self) -> bool:
         """Whether the turn is so long that its task may be spinning; true once for each :data:`SPIN_POINTS`."""

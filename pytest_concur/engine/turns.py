@@ -355,6 +355,8 @@ class Turns:
         self.current, self.current_ident = main, main.ident
 
     def _note_segment(self, task: Task, *, is_preempted: bool = False) -> None:
+        if is_preempted:
+            self._meter.leave_point()
         if self._fair is not None:
             return  # fair turns follow from the step count alone
         record, meter = self.record, self._meter
