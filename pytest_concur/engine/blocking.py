@@ -41,6 +41,7 @@ class ControlledLock:
         self.is_signal = False
         """Nobody owns it: a waiter sleeps on it until it is notified, and then leaves it as it is."""
 
+        self._is_handed_on = False  # released by another task than the one that took it: such locks are signals, too
         self.is_lent = False
         """It is an installed package's, which may leave it held for reasons of its own."""
 
@@ -105,6 +106,8 @@ class ControlledLock:
         self._real.release()  # raises what the real lock raises
         self._depth -= 1
         if self._depth <= 0:
+            if self._owner is not self._execution.current:
+                self._is_handed_on = True
             self._owner, self._depth = None, 0
         if self.waiters:
             self._execution.wake(self)  # a reentrant lock may stay held: then the next try fails again
@@ -153,9 +156,9 @@ class ControlledLock:
     def is_left_held(self) -> bool:
         """Whether a task that has ended still holds it, or the body, which has returned when this is asked."""
         owner = self._owner
-        if owner is None or not (owner.has_ended or owner.id == 0) or self.is_signal or self.is_lent:
+        if owner is None or not (owner.has_ended or owner.id == 0):
             return False
-        return self._is_really_held()
+        return not (self.is_signal or self.is_lent or self._is_handed_on) and self._is_really_held()
 
     def _is_really_held(self) -> bool:
         """Whether the real lock is held, asked by the body: code that is not rewritten may have released it."""

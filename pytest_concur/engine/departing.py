@@ -8,9 +8,10 @@ and forgotten when its ident is given anew.
 from __future__ import annotations
 
 import _thread
-import sys
 import threading
 from collections.abc import Collection
+
+from pytest_concur.engine.stacks import stacks
 
 GLANCES = 5_000
 """How often to look, 0.2 ms apart, whether the threads are gone."""
@@ -51,13 +52,13 @@ def wait() -> None:
 def wait_for(idents: Collection[int]) -> None:
     """Let these threads go, for a second at most; nothing that they run takes long."""
     for _ in range(GLANCES):
-        if sys._current_frames().keys().isdisjoint(idents):
+        if stacks().keys().isdisjoint(idents):
             return
         _never.acquire(timeout=_GLANCE_S)
 
 
 def _left() -> set[int]:
-    found = _noted.intersection(sys._current_frames())
+    found = _noted.intersection(stacks())
     active = threading._active  # type: ignore[attr-defined]
     # a Thread that was started since then has the ident of one that is gone
     return {ident for ident in found if isinstance(active.get(ident), threading._DummyThread | None)}

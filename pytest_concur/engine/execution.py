@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pytest_concur.engine import carrier, departing, outside, signals
 from pytest_concur.engine.clock import VirtualClock
 from pytest_concur.engine.escapes import Escapes
-from pytest_concur.engine.frames import waiting_of
+from pytest_concur.engine.frames import error_at, waiting_of
 from pytest_concur.engine.names import Names
 from pytest_concur.engine.numbering import Numbering
 from pytest_concur.engine.record import Ending
@@ -162,7 +162,10 @@ class Execution(Escapes):
         record.task_count = len(self.tasks)
         if self.witness is not None:
             record.names = [task.name for task in self.tasks]
-        record.unhandled = [(t.name, t.exception) for t in self.tasks if t.is_unhandled and t.exception is not None]
+        failed = [(task, task.exception) for task in self.tasks if task.exception is not None]
+        record.unhandled = [(task.name, error) for task, error in failed if task.is_unhandled]
+        if record.ending != "completed":
+            record.failed = [(task.name, error_at(error)) for task, error in failed]
         for lock in self.locks.values():
             lock.reset()
         self.locks.clear()
@@ -416,7 +419,8 @@ class Execution(Escapes):
         except TaskAborted:
             pass
         except BaseException as error:
-            task.exception = error
+            if not self.is_over:  # else it was raised on being told to unwind
+                task.exception = error
         try:
             departing.drop_dummy()
             self._end_task(task)

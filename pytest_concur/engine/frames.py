@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import linecache
 import os
-import sys
 import types
 from functools import cache
 
+from pytest_concur.engine.stacks import stacks
 from pytest_concur.engine.task import Task
 from pytest_concur.instrument.scope import has_prefix
 from pytest_concur.model.waiting import Place, Waiting
@@ -48,6 +48,22 @@ def user_frame(frame: types.FrameType | None) -> types.FrameType | None:
     return fallback
 
 
+def one_line(error: BaseException) -> str:
+    """Tell an exception in one line."""
+    text = str(error).strip().split("\n")[0]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def error_at(error: BaseException) -> str:
+    """Tell an exception in one line, with the place where it was raised."""
+    innermost = error.__traceback__
+    while innermost is not None and innermost.tb_next is not None:
+        innermost = innermost.tb_next
+    if innermost is None:
+        return one_line(error)
+    return f"{one_line(error)} ({os.path.basename(innermost.tb_frame.f_code.co_filename)}:{innermost.tb_lineno})"
+
+
 def call_at(frame: types.FrameType) -> str:
     """Name the call at which a frame stands: the source of the line that counts for a reader, shortened."""
     stands = user_frame(frame) or frame
@@ -67,7 +83,7 @@ def _is_our_file(name: str) -> bool:
 def waiting_of(task: Task) -> Waiting:
     """Describe what a blocked task waits for."""
     assert task.waiting_for is not None and task.ident is not None, "only a blocked task can be described"
-    frame = sys._current_frames().get(task.ident)
+    frame = stacks().get(task.ident)
     resource = task.waiting_for
     for_signal = getattr(resource, "is_signal", False)
     holder = None if for_signal else resource.holder()

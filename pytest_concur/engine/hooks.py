@@ -402,6 +402,8 @@ class Hooks:
         execution = self.mine()
         if execution is None:
             return _start_joinable_thread(function, handle=handle, daemon=daemon)
+        if handle is None:
+            handle = _thread._ThreadHandle()
         thread = getattr(function, "__self__", None)
         name = thread_name(thread) if isinstance(thread, threading.Thread) else function_name(function)
         task = execution.spawn(name, function, daemon=daemon, handle=handle)
@@ -436,7 +438,7 @@ class Hooks:
                 pass
             except BaseException as error:
                 execution = self.mine()
-                if execution is not None:
+                if execution is not None and not execution.is_over:
                     execution.current.exception, execution.current.is_unhandled = error, True
 
         return body
@@ -447,7 +449,7 @@ class Hooks:
             return
         if threading.excepthook is not self.default_excepthook:
             invoke_excepthook(thread)  # the test has set a hook of its own: it handles the exception
-        elif error is not None and not isinstance(error, SystemExit):
+        elif error is not None and not isinstance(error, SystemExit) and not execution.is_over:
             task = execution.current
             task.exception, task.is_unhandled = error, True
 

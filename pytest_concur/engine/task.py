@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import _thread
+import threading
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -37,9 +39,6 @@ class Task:
     """One flow of control of a run. The test's own body is task 0."""
 
     ident: int | None = None
-    thread: Any = None
-    """The ``threading.Thread``, if it is one."""
-
     result: Any = None
     exception: BaseException | None = None
     is_unhandled = False
@@ -59,10 +58,10 @@ class Task:
     """How often the turn had been handed over when that began."""
 
     is_external = False
+    """It runs or blocks outside control; the watchdog saw that."""
+
     left_ns = 0, 0
     """Virtual and real time when it was seen to be outside control."""
-
-    """It runs or blocks outside control; the watchdog saw that."""
 
     waiting_for: Resource | None = None
     deadline_ns: int | None = None
@@ -73,6 +72,8 @@ class Task:
 
     raised = 0
     """Times that the task was told that its run is over."""
+
+    _thread_ref: Callable[[], threading.Thread | None] = staticmethod(lambda: None)
 
     # what most tasks never set stands in the class: tasks are made for every run
 
@@ -91,6 +92,16 @@ class Task:
         self.baton = baton
         self.go_on: Callable[[], None] = baton.release
         self.wait_for_turn: Callable[[], bool] = baton.acquire
+
+    @property
+    def thread(self) -> threading.Thread | None:
+        """The ``threading.Thread``, if it is one that somebody knows."""
+        return self._thread_ref()
+
+    @thread.setter
+    def thread(self, thread: object) -> None:
+        if isinstance(thread, threading.Thread):
+            self._thread_ref = weakref.ref(thread)  # the program may look whether it is gone
 
     @property
     def operation(self) -> Operation:

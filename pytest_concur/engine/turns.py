@@ -22,6 +22,7 @@ from pytest_concur.engine.fairness import SHARE, RoundRobin, state_of
 from pytest_concur.engine.frames import place_of, site_of, waiting_of
 from pytest_concur.engine.meter import Meter
 from pytest_concur.engine.record import Ending, Record
+from pytest_concur.engine.stacks import stacks
 from pytest_concur.engine.task import Task
 from pytest_concur.errors import TaskAborted
 from pytest_concur.instrument.countdown import Countdown
@@ -419,7 +420,7 @@ class Turns:
         return [task.name for task in self.tasks[1:] if not task.has_ended and not task.daemon]
 
     def _place_of(self, task: Task) -> Place:
-        return place_of(sys._current_frames().get(task.ident or 0))
+        return place_of(stacks().get(task.ident or 0))
 
 
 def listens(task: Task) -> bool:

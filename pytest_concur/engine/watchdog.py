@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import _thread
 import signal
-import sys
 import threading
 import time
 from typing import Any
@@ -20,6 +19,7 @@ from pytest_concur.engine.escapes import DOUBTFUL_PATIENCE_S, KNOWN_PATIENCE_S, 
 from pytest_concur.engine.execution import Execution
 from pytest_concur.engine.frames import call_at, is_ours, place_of
 from pytest_concur.engine.hooks import Hooks
+from pytest_concur.engine.stacks import stacks
 from pytest_concur.engine.turns import Turns
 from pytest_concur.errors import TaskAborted
 
@@ -38,6 +38,9 @@ BUSY_LIMIT_S = 20.0
 
 FOREIGN_PATIENCE_S = 2.0
 """How long tasks that are all blocked wait for a thread that was started outside the run."""
+
+FAILED_PATIENCE_S = 1.0
+"""How long they wait for the outside where a thread has ended with an exception: it may be whom they wait for."""
 
 LOST_TURN_S = 2.0
 """How long the task that has the turn may wait to be told so."""
@@ -99,7 +102,7 @@ class Watchdog:
         # nothing here lets the GIL go, but where said: what is seen is still so when it is acted upon
         task = execution.current
         ident = execution.current_ident
-        frame = sys._current_frames().get(ident or 0)
+        frame = stacks().get(ident or 0)
         if ident is None or task.has_ended or frame is None:  # for a moment only, unless its thread is gone
             if now - self._progress_at > self._limit_s:
                 execution.lose_turn()
@@ -159,6 +162,8 @@ class Watchdog:
             return
         may_take_long = execution.has_externals and not _is_in_handler(execution)
         limit = self._limit_s if may_take_long else min(FOREIGN_PATIENCE_S, self._limit_s)
+        if any(task.is_unhandled for task in execution.tasks):
+            limit = min(FAILED_PATIENCE_S, limit)
         if now - self._progress_at > limit:
             execution.give_up(
                 "all tasks blocked; only a thread outside control could wake them",
@@ -193,7 +198,7 @@ def _is_in_handler(execution: Execution) -> bool:
     It may want a lock that what it has interrupted holds: a deadlock, but one that no schedule repeats.
     """
     main = execution.tasks[0]
-    frame = sys._current_frames().get(main.ident or 0) if main.is_external else None  # else it waits for its turn
+    frame = stacks().get(main.ident or 0) if main.is_external else None  # else it waits for its turn
     while frame is not None:
         if frame.f_code is Turns._wait_for_turn.__code__:
             return True

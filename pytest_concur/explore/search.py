@@ -191,7 +191,7 @@ def explore(
                 is_focused=is_focused,
                 executed=trial.record.executed,
                 leaves_threads=bool(trial.record.stragglers),
-                takes_time=bool(lab.in_step_s) or trial.record.has_processes,
+                takes_time=bool(lab.in_step_s) or trial.record.has_processes or trial.record.ending == "gave-up",
             )
             break
         is_only_one = trial.record.contested == 0 and not trial.record.choices and trial.record.task_count == 1

@@ -186,6 +186,8 @@ def _run(
     """Run one order; ``None`` if the reference ends with it."""
     run = partial(lab.run, lambda: Sequential(rank), sleeps_through=lab.sleeps_through, freeze_names=False)
     trial = run(signs=signs)
+    if trial.failure is not None and signs is not None:
+        trial = run()  # whoever looks on may be seen: by ``sys.getprofile``
     if trial.failure is not None and trial.record.slept_over:
         reference.slept_over = True
         return None

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_concur.engine.clock import VirtualClock
 from pytest_concur.engine.execution import Execution, SleepsThrough
+from pytest_concur.engine.frames import one_line
 from pytest_concur.engine.hooks import Hooks, Observer
 from pytest_concur.engine.outside import PATIENCE_S, Signs
 from pytest_concur.engine.record import Record
@@ -363,14 +364,14 @@ def judge(record: Record, error: BaseException | None, settings: Settings) -> Fa
         case "leak":
             summary = _describe_leak(record)
             return Failure("thread-leak", summary, ("thread-leak", tuple(record.leaked)), ThreadLeakFound(summary))
-        case "step-limit" | "gave-up":
+        case "step-limit" | "gave-up" if not record.unhandled:  # else somebody may wait for the thread that is gone
             return None
     if error is not None:
         kind: Kind = "assertion" if settings.is_assertion(error) else "exception"
-        return Failure(kind, _one_line(error), signature_of(error), error)
+        return Failure(kind, one_line(error), signature_of(error), error)
     if record.unhandled:
         name, unhandled = record.unhandled[0]
-        summary = f"thread {name} ended with {_one_line(unhandled)}"
+        summary = f"thread {name} ended with {one_line(unhandled)}"
         return Failure("exception", summary, signature_of(unhandled), unhandled)
     if record.held_locks:
         summary = f"still held when the test had returned: {', '.join(record.held_locks)}"
@@ -407,11 +408,6 @@ def _describe_leak(record: Record) -> str:
     many = "threads were" if len(record.leaked) > 1 else "thread was"
     advice = "join or stop it before the test returns, or make it a daemon"
     return f"{len(record.leaked)} {many} left behind when the test returned: {names} ({stands or 'running'}); {advice}"
-
-
-def _one_line(error: BaseException) -> str:
-    text = str(error).strip().split("\n")[0]
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _below(frames: types.TracebackType | None) -> types.TracebackType | None:

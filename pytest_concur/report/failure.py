@@ -30,6 +30,7 @@ class FailureReport:
     trace: ScheduleTrace
     waiting: tuple[Waiting, ...]
     running: tuple[tuple[str, Place], ...]
+    failed: tuple[tuple[str, str], ...]
     is_sequential: bool
     order: str
     is_stable: bool
@@ -127,14 +128,20 @@ def _why(report: FailureReport) -> str:
             "If it fails only when repeated, the test leaves state behind that outlives one run of its body."
         )
     if report.kind in ("deadlock", "thread-leak") and report.waiting:
-        return "\n".join(["why:", *("  " + line for line in stuck_lines(report.waiting))])
+        return "\n".join(["why:", *("  " + line for line in stuck_lines(report.waiting)), *_ended(report)])
     if report.kind == "livelock":
-        return "\n".join(["why:", *(f"  {task} keeps coming back to {place}" for task, place in report.running)])
+        circles = [f"  {task} keeps coming back to {place}" for task, place in report.running]
+        return "\n".join(["why:", *circles, *_ended(report)])
     found = sorted(intrusions(report.trace), key=lambda each: each.between.is_call)  # which may say nothing
     among_tasks = [each for each in found if each.before.task and each.between.task]
     if not found:
         return ""
     return f"why:\n  {_explain((among_tasks or found)[0], report.trace.names)}"
+
+
+def _ended(report: FailureReport) -> list[str]:
+    """Who may be the one that is waited for."""
+    return [f"  {task} has ended with {error}" for task, error in report.failed]
 
 
 def _explain(found: Intrusion, names: Sequence[str]) -> str:

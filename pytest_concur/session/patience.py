@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import signal
-import sys
 import threading
 import time
 from types import FrameType
 from typing import Any
 
 from pytest_concur.engine.frames import place_of
+from pytest_concur.engine.stacks import stacks
 from pytest_concur.errors import Hung
 
 LEFT_BEHIND: list[threading.Thread] = []
@@ -74,7 +74,7 @@ class Patience:
         names = {thread.ident: thread.name for thread in threading.enumerate()}
         stands = "; ".join(
             f"{names[ident]} at {place_of(top)}"
-            for ident, top in sys._current_frames().items()
+            for ident, top in stacks().items()
             if names.get(ident, "concur-patience") != "concur-patience"
         )
         raise Hung(

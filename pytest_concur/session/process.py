@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from pytest_concur.engine.stacks import stacks
 from pytest_concur.errors import TaskAborted
 
 
@@ -94,8 +95,9 @@ def forget_threads() -> Iterator[None]:
                 lock._at_fork_reinit()
         raise
     finally:
-        living = sys._current_frames()
-        for ident in [each for each in active if each not in before and each not in living]:
-            active.pop(ident, None)
-        for thread in [each for each in limbo if each not in before and each.ident not in living]:
-            limbo.pop(thread, None)
+        living = stacks()
+        if living:  # else nothing is known of them
+            for ident in [each for each in active if each not in before and each not in living]:
+                active.pop(ident, None)
+            for thread in [each for each in limbo if each not in before and each.ident not in living]:
+                limbo.pop(thread, None)

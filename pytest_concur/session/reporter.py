@@ -59,6 +59,7 @@ class Reporter:
             trace=seen,
             waiting=tuple(trial.record.waiting),
             running=tuple(trial.record.running),
+            failed=tuple(trial.record.failed),
             is_sequential=found.is_sequential,
             order=reference.order,
             is_stable=found.is_stable,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -17,6 +16,7 @@ import pytest
 
 from pytest_concur.engine import carrier, outside, renewal
 from pytest_concur.engine.hooks import Hooks
+from pytest_concur.engine.stacks import stacks
 from pytest_concur.engine.watchdog import BUSY_LIMIT_S, Watchdog
 from pytest_concur.errors import (
     BodyEnds,
@@ -401,8 +401,8 @@ class TestRunner:
         def foreign(tasks: Collection[int | None]) -> bool:
             ours = around.infrastructure.union(tasks)
             # ``is_alive`` would take a lock on behalf of the task that asks, which may have ended
-            living = sys._current_frames()
-            return any(
+            living = stacks()
+            return not living or any(
                 ident not in ours and ident in living and not thread.name.startswith("pytest_timeout")
                 for ident, thread in list(threading._active.items())  # type: ignore[attr-defined]
             )

@@ -1,0 +1,125 @@
+"""What a program can see of threads is what it would see without the plugin; and what has ended one is told."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+from project import UNHURRIED, fails, module, passes, run_programs, run_project, run_pytest
+
+pytest_plugins = ["pytester"]
+
+PROGRAMS = {
+    "a thread that has ended is nobody's": """
+        import gc
+        import weakref
+
+        @pytest.mark.concurrency(schedules=10)
+        def test_program():
+            seen = []
+            thread = threading.Thread(target=lambda: seen.append(weakref.ref(threading.current_thread())))
+            thread.start()
+            thread.join()
+            del thread
+            gc.collect()
+            assert seen[0]() is None
+    """,
+    "a lock that one task takes and another releases is a signal": """
+        import _thread
+
+        @pytest.mark.concurrency(schedules=10)
+        def test_program():
+            done = _thread.allocate_lock()
+            done.acquire()
+            _thread.start_new_thread(done.release, ())
+            done.acquire()
+    """,
+}
+if sys.version_info >= (3, 12):  # before, code that is run for the first time is found by a profile function
+    PROGRAMS["nobody looks on"] = """
+        @pytest.mark.concurrency(schedules=10)
+        def test_program():
+            seen = []
+            thread = threading.Thread(target=lambda: seen.append((sys.getprofile(), sys.gettrace())))
+            thread.start()
+            thread.join()
+            assert seen == [(None, None)]
+            assert sys.getprofile() is None
+    """
+if sys.version_info >= (3, 13):
+    PROGRAMS["a joinable thread has a handle"] = """
+        import _thread
+
+        @pytest.mark.concurrency(schedules=10)
+        def test_program():
+            seen = queue.Queue()
+            handle = _thread.start_joinable_thread(lambda: seen.put(threading.get_ident()))
+            assert seen.get() == handle.ident
+    """
+
+
+def test_all_is_as_without(pytester):
+    programs = run_programs(pytester, {name: module(text) for name, text in PROGRAMS.items()}, UNHURRIED)
+
+    assert programs.misjudged(lambda _, test: passes(test)) == {}, programs.result.output
+    without = run_pytest(pytester, *programs.files.values(), "--concur=off")
+    assert without.outcomes == {"passed": len(PROGRAMS)}
+
+
+SERVED_IN_VAIN = """
+    @pytest.mark.concurrency(schedules=5)
+    def test_program():
+        {opening}
+
+        def serve():
+            raise ValueError("out of order")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        {waiting}
+        thread.join()
+"""
+
+
+def test_a_deadlock_tells_what_has_ended_others(pytester):
+    """Whoever is waited for may be the one that has gone."""
+    text = SERVED_IN_VAIN.format(opening="answers = queue.Queue()", waiting="answers.get()")
+
+    result = run_project(pytester, module(text))
+
+    assert fails(result.only, {"deadlock"}), result.output
+    assert "serve has ended with ValueError: out of order (test_program.py:" in result.output
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a wait for a pipe cannot be interrupted")
+def test_what_has_ended_a_thread_is_told_though_nobody_comes_back(pytester):
+    """The body waits for a pipe for ever; the run is given up, and fails for what is known."""
+    text = SERVED_IN_VAIN.format(opening="reading, writing = os.pipe()", waiting="os.read(reading, 1)")
+
+    result = run_project(pytester, module(text))
+
+    assert fails(result.only, {"sequential-failure"}), result.output
+    assert result.findings[0].summary == "thread serve ended with ValueError: out of order"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="interpreters share their memory")
+def test_interpreters_beside_take_nothing_down(pytester):
+    """CPython would make frame objects of their threads in our memory, and free them in theirs."""
+    text = """
+        import _{name} as interpreters
+
+        @pytest.mark.concurrency(schedules=3)
+        def test_program():
+            beside = interpreters.create()
+            run = getattr(interpreters, "exec", None) or interpreters.run_string
+            for _ in range(20):
+                run(beside, "import threading; thread = threading.Thread(target=print); thread.start(); thread.join()")
+            interpreters.destroy(beside)
+    """
+    name = "interpreters" if sys.version_info >= (3, 13) else "xxsubinterpreters"
+
+    result = run_project(pytester, module(text.format(name=name)), UNHURRIED)
+
+    assert result.verdict in ("passed", "inconclusive"), result.output
+    assert result.outcomes.keys() <= {"passed", "warnings"}
