@@ -112,7 +112,9 @@ class Hooks:
         for name in ("fork", "forkpty"):
             if hasattr(os, name):
                 self._functions[getattr(os, name)] = _refuse(
-                    f"os.{name}", "the child would be a copy in the middle of a schedule; start a subprocess instead"
+                    f"os.{name}",
+                    "the child would be a copy in the middle of a schedule; start a subprocess instead, "
+                    "with multiprocessing by its method 'spawn'",
                 )
         if hasattr(_thread, "start_joinable_thread"):
             self._functions[_thread.start_joinable_thread] = self._start_joinable_thread

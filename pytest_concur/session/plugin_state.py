@@ -212,11 +212,14 @@ class PluginState:
             from pytest_concur.explore.trial import Outcomes
             from pytest_concur.instrument.cache import CodeCache
             from pytest_concur.report.progress import Progress
+            from pytest_concur.session.process import set_children_free
             from pytest_concur.session.runner import Surroundings
 
             worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+            hooks = Hooks()
+            set_children_free(hooks)
             self._around = Surroundings(
-                hooks=Hooks(),
+                hooks=hooks,
                 outcomes=Outcomes(),
                 cache=CodeCache(self._cache_folder()),
                 roots=(self._config.rootpath, *_local_roots(self._config)),

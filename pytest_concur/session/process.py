@@ -5,12 +5,29 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from pytest_concur.engine.hooks import Hooks
 from pytest_concur.engine.stacks import stacks
 from pytest_concur.errors import TaskAborted
+
+
+def set_children_free(hooks: Hooks) -> None:
+    """Let a child that is forked in a run, where nobody could refuse it, go on without control.
+
+    The other tasks are not there. For as long as this process lives: it cannot be taken back.
+    """
+    ours = weakref.ref(hooks)
+
+    def leave() -> None:
+        if (found := ours()) is not None:
+            found.active = None
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=leave)
 
 
 @contextmanager

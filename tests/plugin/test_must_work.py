@@ -911,6 +911,29 @@ def test_fork_is_refused_clearly(pytester):
     assert (pytester.path / "unmarked").exists()
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no os.fork")
+def test_a_child_forked_where_nobody_saw_it_coming_ends(pytester):
+    """The library that forks is imported in the test; at its end the child wants to join a thread that it has not."""
+    text = module(
+        """
+        @pytest.mark.concurrency(schedules=3)
+        def test_program():
+            import multiprocessing
+
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(print).result()
+                child = multiprocessing.get_context("fork").Process(target=print)
+                child.start()
+                child.join()
+        """
+    )
+
+    result = run_project(pytester, text, hang_s=60)
+
+    assert fails(result.only, {"sequential-failure"}), result.output
+    assert "os.fork" in result.output
+
+
 def test_identity_type_and_repr_of_locks_do_not_change(pytester):
     """Inside a controlled run, locks made before and during it look exactly as they do outside."""
     text = module(
