@@ -34,6 +34,7 @@ from pytest_concur.engine.execution import Execution
 from pytest_concur.engine.frames import place_of
 from pytest_concur.engine.operations import IMMUTABLE, is_a, operation_teller
 from pytest_concur.engine.receiving import Receiving
+from pytest_concur.engine.stand_in import StandIn
 from pytest_concur.engine.wake_ups import WakeUps
 from pytest_concur.errors import ConcurrencyUsageError, TaskAborted
 from pytest_concur.instrument import interpreter
@@ -91,7 +92,7 @@ class Hooks:
         self.default_excepthook: Any = threading.excepthook
         """The hook that was set when the test began; another one means that the test handles exceptions itself."""
 
-        self._functions: dict[Any, Callable[..., Any]] = {
+        functions: dict[Any, Callable[..., Any]] = {
             time.sleep: self._sleep,
             time.time: lambda: self._clock().read_wall_ns() / 1e9,
             time.time_ns: lambda: self._clock().read_wall_ns(),
@@ -108,18 +109,19 @@ class Hooks:
             os._exit: _refuse("os._exit", "it would end pytest itself; raise SystemExit or return instead"),
         }
         for start in _STARTS_OF_PROCESSES:
-            self._functions[start] = partial(self._start_process, start)
+            functions[start] = partial(self._start_process, start)
         for name in ("fork", "forkpty"):
             if hasattr(os, name):
-                self._functions[getattr(os, name)] = _refuse(
+                functions[getattr(os, name)] = _refuse(
                     f"os.{name}",
                     "the child would be a copy in the middle of a schedule; start a subprocess instead, "
                     "with multiprocessing by its method 'spawn'",
                 )
         if hasattr(_thread, "start_joinable_thread"):
-            self._functions[_thread.start_joinable_thread] = self._start_joinable_thread
+            functions[_thread.start_joinable_thread] = self._start_joinable_thread
         if hasattr(_thread, "_set_sentinel"):
-            self._functions[_thread._set_sentinel] = self._set_sentinel
+            functions[_thread._set_sentinel] = self._set_sentinel
+        self._functions = {real: StandIn(real, function) for real, function in functions.items()}
 
     def bind(self, placeholder: tuple[Any, ...]) -> object:
         """Return the callable that a placeholder constant in rewritten code stands for."""

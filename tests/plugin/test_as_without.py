@@ -11,6 +11,23 @@ from project import UNHURRIED, fails, module, passes, run_programs, run_project,
 pytest_plugins = ["pytester"]
 
 PROGRAMS = {
+    "functions written in C can be kept, compared and pickled": """
+        import copy
+        import pickle
+        from datetime import date, datetime
+        from functools import partial
+
+        @pytest.mark.concurrency(schedules=10)
+        def test_program():
+            for function in (time.sleep, time.monotonic, time.time_ns, datetime.now, date.today, os.urandom):
+                again = pickle.loads(pickle.dumps(function))
+                assert again == function and copy.deepcopy(function) == function
+                assert again.__name__ == function.__name__ and repr(again) == repr(function)
+                assert {again: 1}[function] == 1
+            before = time.monotonic()
+            partial(time.sleep, 0.01)()
+            assert time.monotonic() >= before + 0.01
+    """,
     "a thread that has ended is nobody's": """
         import gc
         import weakref
