@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pytest_concur.engine import carrier, departing, outside, signals
 from pytest_concur.engine.clock import VirtualClock
 from pytest_concur.engine.escapes import Escapes
-from pytest_concur.engine.frames import error_at, waiting_of
+from pytest_concur.engine.frames import waiting_of
 from pytest_concur.engine.names import Names
 from pytest_concur.engine.numbering import Numbering
 from pytest_concur.engine.record import Ending
@@ -165,7 +165,7 @@ class Execution(Escapes):
         failed = [(task, task.exception) for task in self.tasks if task.exception is not None]
         record.unhandled = [(task.name, error) for task, error in failed if task.is_unhandled]
         if record.ending != "completed":
-            record.failed = [(task.name, error_at(error)) for task, error in failed]
+            record.failed = [(task.name, error) for task, error in failed]
         for lock in self.locks.values():
             lock.reset()
         self.locks.clear()

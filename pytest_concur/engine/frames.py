@@ -49,13 +49,16 @@ def user_frame(frame: types.FrameType | None) -> types.FrameType | None:
 
 
 def one_line(error: BaseException) -> str:
-    """Tell an exception in one line."""
-    text = str(error).strip().split("\n")[0]
+    """Tell an exception in one line; not while a run goes on, as what it says of itself may be code of the user's."""
+    try:
+        text = str(error).strip().split("\n")[0]
+    except Exception:
+        text = "<exception str() failed>"  # as tracebacks put it
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def error_at(error: BaseException) -> str:
-    """Tell an exception in one line, with the place where it was raised."""
+    """The same, with the place where it was raised."""
     innermost = error.__traceback__
     while innermost is not None and innermost.tb_next is not None:
         innermost = innermost.tb_next

@@ -28,9 +28,8 @@ class Record:
     unhandled: list[tuple[str, BaseException]] = field(default_factory=list)
     """Exceptions that ended a thread, with the task's name."""
 
-    failed: list[tuple[str, str]] = field(default_factory=list)
-    """Tasks that an exception had ended before the run was, and that exception with its place; not of a run that
-    completed."""
+    failed: list[tuple[str, BaseException]] = field(default_factory=list)
+    """Exceptions that had ended tasks before a run ended that did not complete, with the task's name."""
 
     held_locks: list[str] = field(default_factory=list)
     leaked: list[str] = field(default_factory=list)

@@ -188,6 +188,9 @@ class Turns:
     def _become_fair(self) -> None:
         """The run is long: from now on everybody gets the same share, until the step limit."""
         if self._fair is None:
+            record, points = self.record, self._meter.contested - self._meter.turn_began
+            record.segments.append(Segment(self.current.id, points))  # else a replay would go another way before
+            record.passed.append(points)
             self._fair = RoundRobin()
             self._set_pace()
         self._fair.note(self.current.id, state_of(sys._getframe(2)))

@@ -155,14 +155,15 @@ class Watchdog:
     def _look_while_idle(self, execution: Execution, now: float) -> None:
         may_be_woken = execution.may_be_woken()  # asked first: whoever has gone since then has woken whom it wakes
         execution.pick_somebody()
-        if not execution.is_idle or execution.clock.is_in_step:
+        has_failed = any(task.is_unhandled for task in execution.tasks)
+        if not execution.is_idle or (execution.clock.is_in_step and not has_failed):
             return
         if not may_be_woken:
             execution.end_stuck()
             return
         may_take_long = execution.has_externals and not _is_in_handler(execution)
         limit = self._limit_s if may_take_long else min(FOREIGN_PATIENCE_S, self._limit_s)
-        if any(task.is_unhandled for task in execution.tasks):
+        if has_failed:
             limit = min(FAILED_PATIENCE_S, limit)
         if now - self._progress_at > limit:
             execution.give_up(

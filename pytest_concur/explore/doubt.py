@@ -58,8 +58,7 @@ def ask(lab: Laboratory, failure: Failure, trial: Trial, again: Again) -> Answer
 
 def _is_in_doubt(failure: Failure, trial: Trial) -> bool:
     is_timeout = isinstance(failure.error, TimeoutError)
-    stood = trial.stood_s > STOOD_S and trial.record.ending != "gave-up"  # else it stood after it had failed
-    return trial.record.has_run_ahead or stood or is_timeout or _is_endless(trial)
+    return trial.record.has_run_ahead or trial.stood_s > STOOD_S or is_timeout or _is_endless(trial)
 
 
 def _is_endless(trial: Trial) -> bool:

@@ -169,7 +169,7 @@ def explore(
             answer = doubt.ask(lab, failure, trial, again)
             if not answer.counts:
                 searched.uncontrolled.append(answer.why_not)
-                if answer.is_hopeless:
+                if answer.is_hopeless or ends:
                     break
                 failure = None
         if failure is not None and mode.flavour == "operate" and not trial.record.stragglers:
@@ -327,6 +327,8 @@ def _incompleteness(lab: Laboratory, reference: Reference, searched: Searched) -
         return "something else than the schedule decides"
     if lab.patch.has_late_names:
         return "code of another module was met on the way; what it writes is not known everywhere"
+    if reference.held_up is not None:
+        return "it sleeps to let others go on, and they may not have gone on by then"
     if lab.settings.explores_timeouts:
         return "not all early time-outs were tried"
     if searched.has_wake_ups:

@@ -30,7 +30,7 @@ from pytest_concur.strategies.sequential import ReplayDecisions, Sequential
 EVERY_ORDER_UP_TO = 3
 """Tasks beside the body's for which every order is run."""
 
-_SLOW_TO_GIVE_WAY: tuple[SleepsThrough, ...] = ("all", "tasks")
+_WHO_SLEEPS_THROUGH: tuple[SleepsThrough, ...] = ("all", "tasks", "nobody")
 
 AGAIN = "the given order, a second time"
 
@@ -68,7 +68,10 @@ class Reference:
     """There is no use in running the body again."""
 
     slept_over: bool = False
-    """A run failed in which others could have run while somebody slept; it was not looked into."""
+    """A run failed, or was skipped, in which others could have run while somebody slept; it was not looked into."""
+
+    held_up: Failure | None = None
+    """How it failed."""
 
     def knows(self, outcome: Any) -> bool:
         return any(matches(outcome, each) for each in self.outcomes)
@@ -81,11 +84,14 @@ def establish(lab: Laboratory, seconds: float = math.inf) -> Reference:
     when an outcome is in question.
     """
     deadline = time.monotonic() + seconds
-    for who in _SLOW_TO_GIVE_WAY:
+    held_up: Failure | None = None
+    for who in _WHO_SLEEPS_THROUGH:
         reference = _in_all_orders(lab, who, deadline)
         if not reference.slept_over:
-            return reference
-    return _in_all_orders(lab, "nobody", deadline)
+            break
+        held_up = reference.held_up or held_up
+    reference.held_up = held_up
+    return reference
 
 
 def _in_all_orders(lab: Laboratory, sleeps_through: SleepsThrough, deadline: float) -> Reference:
@@ -167,10 +173,13 @@ def is_sequential_outcome(lab: Laboratory, reference: Reference, outcome: Any) -
 def fails_sequentially(lab: Laboratory, choices: tuple[int, ...]) -> bool:
     """Whether the body fails without preemption too, given the same answers to ``concur.choose``."""
     orders: list[Callable[[int], int]] = [lambda task: task, lambda task: -task]
-    for rank in orders:
-        trial = lab.run(lambda rank=rank: Sequential(rank, choices), sleeps_through=lab.sleeps_through)  # type: ignore[misc]
-        if trial.failure is not None and not trial.record.slept_over:
+    for who in _WHO_SLEEPS_THROUGH[_WHO_SLEEPS_THROUGH.index(lab.sleeps_through) :]:
+        trials = [lab.run(lambda rank=rank: Sequential(rank, choices), sleeps_through=who) for rank in orders]  # type: ignore[misc]
+        failing = [trial for trial in trials if trial.failure is not None]
+        if not all(trial.record.slept_over for trial in failing):
             return True
+        if not failing:
+            break
     return False
 
 
@@ -186,10 +195,10 @@ def _run(
     """Run one order; ``None`` if the reference ends with it."""
     run = partial(lab.run, lambda: Sequential(rank), sleeps_through=lab.sleeps_through, freeze_names=False)
     trial = run(signs=signs)
-    if trial.failure is not None and signs is not None:
-        trial = run()  # whoever looks on may be seen: by ``sys.getprofile``
-    if trial.failure is not None and trial.record.slept_over:
-        reference.slept_over = True
+    if trial.failure is not None and signs is not None and _is_due_to_looking_on(trial.failure, run, signs):
+        trial = run()
+    if (trial.failure is not None or trial.passing is not None) and trial.record.slept_over:
+        reference.slept_over, reference.held_up = True, trial.failure
         return None
     if trial.failure is not None:
 
@@ -217,6 +226,18 @@ def _run(
     elif trial.record.ending != "gave-up":
         return trial
     return None
+
+
+def _is_due_to_looking_on(failure: Failure, run: Callable[..., Trial], signs: Signs) -> bool:
+    """Whether a run fails because it is looked on at, which ``sys.getprofile`` tells.
+
+    Else it is the body's own: it may fail the second time, or every other time.
+    """
+    for _ in range(2):
+        if run().failure is not None:
+            return False
+    again = run(signs=signs).failure
+    return again is not None and again.signature == failure.signature
 
 
 def _in_order(order: tuple[int, ...] = ()) -> Callable[[int], int]:

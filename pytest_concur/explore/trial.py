@@ -205,7 +205,8 @@ class Laboratory:
                 if trial.record.ending == "leak":
                     leaking = trial
                 if not keeps_error and trial.failure is not None:
-                    _let_go(trial.failure.error)
+                    for error in (trial.failure.error, *(each for _, each in trial.record.failed)):
+                        _let_go(error)
                 gc.collect(0)  # so that the next run does not see what this one left in cycles
                 if not self.patch.absorb(freeze_names=freeze_names):
                     break
@@ -364,19 +365,24 @@ def judge(record: Record, error: BaseException | None, settings: Settings) -> Fa
         case "leak":
             summary = _describe_leak(record)
             return Failure("thread-leak", summary, ("thread-leak", tuple(record.leaked)), ThreadLeakFound(summary))
-        case "step-limit" | "gave-up" if not record.unhandled:  # else somebody may wait for the thread that is gone
-            return None
+        case "step-limit" | "gave-up":
+            return _unhandled(record)  # somebody may wait for the thread that is gone; the body was told to unwind
     if error is not None:
         kind: Kind = "assertion" if settings.is_assertion(error) else "exception"
         return Failure(kind, one_line(error), signature_of(error), error)
     if record.unhandled:
-        name, unhandled = record.unhandled[0]
-        summary = f"thread {name} ended with {one_line(unhandled)}"
-        return Failure("exception", summary, signature_of(unhandled), unhandled)
+        return _unhandled(record)
     if record.held_locks:
         summary = f"still held when the test had returned: {', '.join(record.held_locks)}"
         return Failure("thread-leak", summary, ("held", len(record.held_locks)), ThreadLeakFound(summary))
     return None
+
+
+def _unhandled(record: Record) -> Failure | None:
+    if not record.unhandled:
+        return None
+    name, error = record.unhandled[0]
+    return Failure("exception", f"thread {name} ended with {one_line(error)}", signature_of(error), error)
 
 
 def signature_of(error: BaseException) -> tuple[Any, ...]:

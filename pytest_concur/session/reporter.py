@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
+from pytest_concur.engine.frames import error_at
 from pytest_concur.engine.hooks import Hooks
 from pytest_concur.errors import ReplayDiverged
 from pytest_concur.explore.search import Found
@@ -59,7 +60,7 @@ class Reporter:
             trace=seen,
             waiting=tuple(trial.record.waiting),
             running=tuple(trial.record.running),
-            failed=tuple(trial.record.failed),
+            failed=tuple((task, error_at(error)) for task, error in trial.record.failed),
             is_sequential=found.is_sequential,
             order=reference.order,
             is_stable=found.is_stable,

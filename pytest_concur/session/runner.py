@@ -167,6 +167,10 @@ class TestRunner:
             for what, where in dict.fromkeys(reference.uncontrolled):
                 self.result.uncontrolled.append(Uncontrolled(what, where))
             self.result.is_step_limited |= reference.is_step_limited
+            if reference.held_up is not None and reference.failure is None:
+                self.result.notes.append(
+                    f"it fails if others get no turn while it sleeps ({reference.held_up.summary}); that does not count"
+                )
             if token is not None:
                 self._replay(lab, reference, decode(token))
             elif reference.is_exhausted:

@@ -109,6 +109,38 @@ def test_a_deadlock_tells_what_has_ended_others(pytester):
     assert "serve has ended with ValueError: out of order (test_program.py:" in result.output
 
 
+def test_an_exception_that_cannot_tell_itself_leaves_nothing_behind(pytester):
+    """It is asked when the run is over, and the lock that its thread has left taken is free."""
+    text = """
+        LOCK = threading.Lock()
+
+        class Mute(Exception):
+            def __str__(self):
+                raise AttributeError("nothing to say")
+
+        @pytest.mark.concurrency(schedules=5)
+        def test_program():
+            answers = queue.Queue()
+
+            def serve():
+                LOCK.acquire()
+                raise Mute
+
+            thread = threading.Thread(target=serve)
+            thread.start()
+            answers.get()
+
+        def test_next():
+            assert LOCK.acquire(timeout=1)
+    """
+
+    result = run_project(pytester, module(text))
+
+    assert fails(result.only, {"deadlock"}), result.output
+    assert "serve has ended with Mute: <exception str() failed>" in result.output
+    assert result.outcomes == {"failed": 1, "passed": 1}
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a wait for a pipe cannot be interrupted")
 def test_what_has_ended_a_thread_is_told_though_nobody_comes_back(pytester):
     """The body waits for a pipe for ever; the run is given up, and fails for what is known."""
@@ -120,23 +152,80 @@ def test_what_has_ended_a_thread_is_told_though_nobody_comes_back(pytester):
     assert result.findings[0].summary == "thread serve ended with ValueError: out of order"
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="interpreters share their memory")
-def test_interpreters_beside_take_nothing_down(pytester):
-    """CPython would make frame objects of their threads in our memory, and free them in theirs."""
+def test_a_thread_that_ends_because_others_had_no_turn_is_no_finding(pytester):
+    """It waits in C, for less long than it takes until others get a turn: in step with real time it has its answer."""
     text = """
-        import _{name} as interpreters
+        import select
 
         @pytest.mark.concurrency(schedules=3)
         def test_program():
-            beside = interpreters.create()
-            run = getattr(interpreters, "exec", None) or interpreters.run_string
-            for _ in range(20):
-                run(beside, "import threading; thread = threading.Thread(target=print); thread.start(); thread.join()")
-            interpreters.destroy(beside)
-    """
-    name = "interpreters" if sys.version_info >= (3, 13) else "xxsubinterpreters"
+            (asked, asking), (reading, writing) = os.pipe(), os.pipe()
 
-    result = run_project(pytester, module(text.format(name=name)), UNHURRIED)
+            def answer():
+                if not select.select([asked], [], [], 0.3)[0]:
+                    raise RuntimeError("nothing came")
+                os.write(writing, b"x")
+
+            threads = [threading.Thread(target=answer), threading.Thread(target=os.write, args=(asking, b"x"))]
+            for thread in threads:
+                thread.start()
+            assert os.read(reading, 1) == b"x"
+            for thread in threads:
+                thread.join()
+            for each in (asked, asking, reading, writing):
+                os.close(each)
+    """
+
+    result = run_project(pytester, module(text), UNHURRIED)
+
+    assert (result.verdict, result.findings) == ("inconclusive", ()), result.output
+
+
+INTERPRETERS = f"""
+    import _{"interpreters" if sys.version_info >= (3, 13) else "xxsubinterpreters"} as interpreters
+"""
+
+BESIDE = (
+    INTERPRETERS
+    + """
+    IDLE = interpreters.create()
+
+    @pytest.mark.concurrency(schedules=20)
+    def test_program(concur):
+        a, b = threading.Lock(), threading.Lock()
+
+        def nest(first, second):
+            with first:
+                with second:
+                    pass
+
+        concur.run(lambda: nest(a, b), lambda: nest(b, a))
+"""
+)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="interpreters share their memory")
+def test_an_interpreter_beside_that_does_nothing_hides_no_deadlock(pytester):
+    assert fails(run_project(pytester, module(BESIDE)).only, {"deadlock"})
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="interpreters share their memory")
+def test_interpreters_beside_take_nothing_down(pytester):
+    """CPython would make frame objects of their threads in our memory, and free them in theirs."""
+    text = (
+        INTERPRETERS
+        + """
+    @pytest.mark.concurrency(schedules=3)
+    def test_program():
+        beside = interpreters.create()
+        run = getattr(interpreters, "exec", None) or interpreters.run_string
+        for _ in range(20):
+            run(beside, "import threading; thread = threading.Thread(target=print); thread.start(); thread.join()")
+        interpreters.destroy(beside)
+    """
+    )
+
+    result = run_project(pytester, module(text), UNHURRIED)
 
     assert result.verdict in ("passed", "inconclusive"), result.output
     assert result.outcomes.keys() <= {"passed", "warnings"}

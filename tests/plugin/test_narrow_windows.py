@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from project import module, run_project, run_pytest
+import pytest
+from project import UNHURRIED, fails, module, replay, run_project, run_pytest
 
 from pytest_concur.model.schedule import decode
 
@@ -52,3 +53,26 @@ def test_what_was_found_with_points_left_out_is_tried_first_the_next_time(pytest
     assert second.verdict == "failed", second.output
     assert second.findings[0].schedule == 1
     assert decode(second.findings[0].token).is_focused
+
+
+@pytest.mark.parametrize("strategy", ["random", "pos"])
+def test_what_fails_in_the_fair_end_of_a_long_run_replays(pytester, strategy):
+    """The last quarter of the steps is shared out fairly; what came before it is replayed, the rest follows from it."""
+    text = f"""
+        @pytest.mark.concurrency(strategy="{strategy}", max_steps=3000, schedules=20, outcome="any")
+        def test_program(concur):
+            box = Box()
+
+            def add():
+                for number in range(400):
+                    value = box.x
+                    box.x = value + 1
+                    assert number < 380 or box.x == value + 1
+
+            concur.run(add, add, add)
+    """
+
+    (finding, *_) = run_project(pytester, module(text), UNHURRIED).findings
+
+    again = replay(pytester, "test_program.py::test_program", finding.token).only
+    assert fails(again, {finding.kind})

@@ -214,3 +214,42 @@ def test_what_fails_in_any_order_says_what_it_says_without_the_plugin(pytester):
     assert "assert [1] == [2]" in result.findings[0].summary
     again = replay(pytester, "test_program.py::test_program", result.findings[0].token)
     assert "assert [1] == [2]" in again.findings[0].summary
+
+
+def test_a_plain_failure_that_an_answer_brings_about_is_sequential(pytester):
+    """Tasks sleep beside each other; that is not why it fails."""
+    text = """
+        @pytest.mark.concurrency
+        def test_program(concur):
+            answers = []
+            concur.run(lambda: time.sleep(0.1), lambda: answers.append(concur.choose([0, 1])))
+            assert answers == [0]
+    """
+
+    assert fails(run_project(pytester, module(text)).only, {"sequential-failure"})
+
+
+def test_no_search_is_complete_where_others_may_not_have_gone_on(pytester):
+    """How long a sleep is, beside what others do meanwhile, is a matter of real time."""
+    result = run_project(pytester, module(LET_OTHERS_GO_ON["the body sleeps until a thread has done its work"]))
+
+    assert not result.only.explored["complete"]
+    assert "it fails if others get no turn while it sleeps" in result.output
+
+
+def test_who_skips_for_want_of_others_is_not_skipped(pytester):
+    text = """
+        @pytest.mark.concurrency(schedules=5)
+        def test_program():
+            seen = []
+            thread = threading.Thread(target=lambda: seen.append(1))
+            thread.start()
+            time.sleep(0.1)
+            if not seen:
+                pytest.skip("too slow a machine")
+            thread.join()
+    """
+
+    result = run_project(pytester, module(text))
+
+    assert result.outcomes["passed"] == 1, result.output
