@@ -204,9 +204,8 @@ class Laboratory:
                     return leaking  # whoever was left behind was ended with that run, and is waited for now
                 if trial.record.ending == "leak":
                     leaking = trial
-                if not keeps_error and trial.failure is not None:
-                    for error in (trial.failure.error, *(each for _, each in trial.record.failed)):
-                        _let_go(error)
+                if not keeps_error:
+                    _let_go_all(trial)
                 gc.collect(0)  # so that the next run does not see what this one left in cycles
                 if not self.patch.absorb(freeze_names=freeze_names):
                     break
@@ -218,8 +217,7 @@ class Laboratory:
     def cleanse(self) -> bool:
         """Run the given order once, to leave behind what a passing run leaves; return whether it passed."""
         trial = self._attempt(Sequential(), is_recording=False, sleeps_through=self.sleeps_through)
-        if trial.failure is not None:
-            _let_go(trial.failure.error)
+        _let_go_all(trial)
         gc.collect(0)
         return trial.failure is None
 
@@ -392,6 +390,13 @@ def signature_of(error: BaseException) -> tuple[Any, ...]:
     frames = traceback.extract_tb(error.__traceback__)
     innermost = (frames[-1].filename, frames[-1].lineno) if frames else ("?", 0)
     return (type(error).__qualname__, *innermost)
+
+
+def _let_go_all(trial: Trial) -> None:
+    if trial.failure is not None:
+        _let_go(trial.failure.error)
+    for _, error in trial.record.failed:
+        _let_go(error)
 
 
 def _let_go(error: BaseException) -> None:

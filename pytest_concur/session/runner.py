@@ -16,7 +16,7 @@ import pytest
 
 from pytest_concur.engine import carrier, outside, renewal
 from pytest_concur.engine.hooks import Hooks
-from pytest_concur.engine.stacks import stacks
+from pytest_concur.engine.stacks import note_interpreters_at_rest, stacks
 from pytest_concur.engine.watchdog import BUSY_LIMIT_S, Watchdog
 from pytest_concur.errors import (
     BodyEnds,
@@ -199,6 +199,7 @@ class TestRunner:
             stack.enter_context(forget_threads())
             stack.callback(carrier.dismiss_all)
             renewal.prepare()
+            note_interpreters_at_rest()
             if not is_free:
                 stack.enter_context(Watchdog(around.hooks, limit_s=self._limit()))
                 stack.enter_context(one_processor(around.worker))
