@@ -143,9 +143,11 @@ class Execution(Escapes):
     def _end(self) -> None:
         """End whoever is left, and leave no lock of this run held."""
         main, segments = self.tasks[0], self.record.segments
-        if not self.is_over and segments and segments[-1].points is not None:
+        woke_early = self._explores_timeouts and bool(segments) and segments[-1].task == main.id
+        if not self.is_over and segments and (segments[-1].points is not None or woke_early):
             self._meter.settle()
-            self._note_segment(main)  # else a replay would let the task go on that was preempted last
+            # else a replay would let the task go on that was preempted last, or others while the body waits
+            self._note_segment(main)
         if self.current is not main:  # interrupted between handing over and waiting
             self._regain()
         elif left := self._left():

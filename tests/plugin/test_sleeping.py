@@ -253,3 +253,14 @@ def test_who_skips_for_want_of_others_is_not_skipped(pytester):
     result = run_project(pytester, module(text))
 
     assert result.outcomes["passed"] == 1, result.output
+
+
+def test_who_asks_for_early_ends_of_sleeps_gets_them(pytester):
+    """Others may not have gone on by then: a slow machine."""
+    text = LET_OTHERS_GO_ON["the body sleeps until a thread has done its work"].replace("schedules=20", "schedules=200")
+    options = ("--concur-timeouts=explore", "--concur-strategy=random", UNHURRIED)
+    result = run_project(pytester, module(text), *options)
+
+    assert fails(result.only, {"assertion"}), result.output
+    again = replay(pytester, "test_program.py::test_program", result.findings[0].token, *options)
+    assert fails(again.only, {"assertion"}), again.output
