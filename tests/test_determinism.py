@@ -38,11 +38,11 @@ MANY = 50
 """Programs of one seed in the exhaustive run; three seeds draw nearly all of ``ALL_PROGRAMS`` at least once."""
 
 SCHEDULES = 60
-FEW_SCHEDULES = 12
+FEW_SCHEDULES = 6
 """Schedules of a program in the everyday run."""
 
 STEPS = 20_000
-FEW_STEPS = 3000
+FEW_STEPS = 1000
 """Steps of a run in the everyday run, which tasks that go in circles take to the end."""
 
 UNHURRIED_S = 300

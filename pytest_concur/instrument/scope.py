@@ -164,9 +164,15 @@ def functions_in(scope: Scope) -> Iterator[tuple[types.FunctionType, Owner]]:
     scope.modules_at_scan = len(sys.modules)
     function_type = types.FunctionType
     functions = [thing for thing in all_objects() if type(thing) is function_type]  # of thousands of things
+    owners: dict[tuple[str, str], Owner | None] = {}
     for function in functions:
         module = function.__globals__.get("__name__")
-        if isinstance(module, str) and (owner := scope.owner(module, function.__code__.co_filename)):
+        if not isinstance(module, str):
+            continue
+        origin = module, function.__code__.co_filename
+        if origin not in owners:
+            owners[origin] = scope.owner(*origin)
+        if owner := owners[origin]:
             yield function, owner
 
 

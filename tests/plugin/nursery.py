@@ -19,13 +19,17 @@ from typing import IO
 IS_POSSIBLE = hasattr(os, "fork")
 
 _PARENT = """\
-import importlib, json, os, sys
+import email.message, gc, importlib, json, os, sys
 
 import pytest
 from _pytest.config import default_plugins
 
 for name in default_plugins:
     importlib.import_module(f"_pytest.{name}")
+for name in ("fixture", "instrument.cache", "report.progress", "session.process", "session.runner"):
+    importlib.import_module(f"pytest_concur.{name}")  # what each process with a marked test imports
+gc.collect()
+gc.freeze()  # each of several collections in a test would look through all this, and copy its memory
 
 for line in sys.stdin:
     arguments, folder, environment, out, err = json.loads(line)

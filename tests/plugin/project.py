@@ -296,7 +296,8 @@ def _run_forked(pytester: pytest.Pytester, args: tuple[str, ...], hang_s: float)
     out, err = pytester.path / "stdout", pytester.path / "stderr"
     for file in (out, err):
         file.write_bytes(b"")
-    arguments = (f"--basetemp={pytester.path / 'basetemp'}", *args)
+    imported_before = "-Wignore:Module already imported:pytest.PytestAssertRewriteWarning"
+    arguments = (f"--basetemp={pytester.path / 'basetemp'}", imported_before, *args)
     print("running in a fork: pytest", *arguments)
     began = time.perf_counter()
     try:

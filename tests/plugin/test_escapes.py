@@ -433,9 +433,10 @@ def test_a_turn_that_is_lost_ends_the_run(pytester):
     """Whatever ends a thread between two turns, the others do not wait for it for ever."""
     (pytester.path / "conftest.py").write_text(
         "from pytest_concur.engine import watchdog\n"
-        "from pytest_concur.engine.execution import Execution\n\n\n"
+        "from pytest_concur.engine.execution import Execution\n"
+        "from pytest_concur.session import runner\n\n\n"
         "def vanish(self, task):\n    task.has_ended = True\n\n\n"
-        "watchdog.BUSY_LIMIT_S = 0.5\n"
+        "watchdog.BUSY_LIMIT_S = runner.BUSY_LIMIT_S = 0.5\n"
         "Execution._end_task = vanish\n",
         encoding="utf-8",
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 from project import UNHURRIED, fails, module, passes, replay, run_programs
+from shares import shared_out
 
 SCHEDULES_OF_A_CORRECT_PROBE = "--concur-schedules=80"
 
@@ -433,17 +434,15 @@ def test_correct_probes_pass(pytester):
     assert ran.misjudged(lambda name, test: passes(test, probes[name].kinds)) == {}, ran.result.output
 
 
-@pytest.mark.parametrize(
-    "every", [pytest.param(1, marks=pytest.mark.exhaustive, id="all"), pytest.param(5, id="every fifth")]
-)
-def test_buggy_probes_fail_and_their_tokens_replay(pytester, every):
+@shared_out
+def test_buggy_probes_fail_and_their_tokens_replay(pytester, part):
     """Buggy programs fail for the right reason, and the token brings the same kind of failure back."""
-    probes = {probe.name: probe for probe in PROBES if probe.verdict == "failed"}
+    probes = {probe.name: probe for probe in part([probe for probe in PROBES if probe.verdict == "failed"])}
 
     ran = run_programs(pytester, {name: module(probe.text) for name, probe in probes.items()}, UNHURRIED)
 
     assert ran.misjudged(lambda name, test: fails(test, probes[name].kinds)) == {}, ran.result.output
-    for name in list(probes)[::every]:
+    for name in part(probes):  # each a process: everyday, of a third a third
         [test] = ran.of(name)
         finding = next(finding for finding in test.findings if finding.kind in probes[name].kinds)
         again = replay(pytester, test.nodeid, finding.token)

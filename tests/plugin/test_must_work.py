@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 from project import ORIGINALS, UNHURRIED, assert_passes, fails, module, passes, run_programs, run_project
+from shares import shared_out
 
 SCHEDULES_OF_A_CORRECT_PROGRAM = "--concur-schedules=80"
 
@@ -712,20 +713,23 @@ ALL_TWINS = [
 ]
 
 
-def test_correct_twins_pass(pytester):
+@shared_out
+def test_correct_twins_pass(pytester, part):
     """Correct programs pass, nothing in them is warned about, and all of each ran under control."""
-    texts = {pair.subject: module(pair.correct) for pair in ALL_TWINS}
+    texts = {pair.subject: module(pair.correct) for pair in part(ALL_TWINS)}
 
     ran = run_programs(pytester, texts, SCHEDULES_OF_A_CORRECT_PROGRAM, UNHURRIED)
 
     assert ran.misjudged(lambda _, test: passes(test)) == {}, ran.result.output
 
 
-def test_racy_twins_are_found(pytester):
+@shared_out
+def test_racy_twins_are_found(pytester, part):
     """The one mistake is found as a failure that happens under some schedule and in no sequential run."""
-    deserved = {pair.subject: pair.kinds for pair in ALL_TWINS}
+    pairs = part(ALL_TWINS)
+    deserved = {pair.subject: pair.kinds for pair in pairs}
 
-    ran = run_programs(pytester, {pair.subject: module(pair.racy) for pair in ALL_TWINS}, UNHURRIED)
+    ran = run_programs(pytester, {pair.subject: module(pair.racy) for pair in pairs}, UNHURRIED)
 
     assert ran.misjudged(lambda subject, test: fails(test, deserved[subject])) == {}, ran.result.output
     assert not [test.nodeid for test in ran.result.tests for finding in test.findings if finding.sequential]

@@ -1,0 +1,25 @@
+"""Which part of a long list of programs the everyday run takes: every third, on each Python other ones.
+
+So the three supported versions together run them all, and none of them runs for long.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import TypeVar
+
+import pytest
+
+T = TypeVar("T")
+
+
+def share(things: Iterable[T]) -> list[T]:
+    """Return the third that is this Python's."""
+    return list(things)[sys.version_info.minor % 3 :: 3]
+
+
+shared_out = pytest.mark.parametrize(
+    "part", [pytest.param(share, id="a third"), pytest.param(list, id="all", marks=pytest.mark.exhaustive)]
+)
+"""The test takes ``part``, which picks from a list: this Python's share, or in the exhaustive run all of it."""
