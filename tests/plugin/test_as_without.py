@@ -229,3 +229,30 @@ def test_interpreters_beside_take_nothing_down(pytester):
 
     assert result.verdict in ("passed", "inconclusive"), result.output
     assert result.outcomes.keys() <= {"passed", "warnings"}
+
+
+@pytest.mark.parametrize("conftest", ["", "import gc\nimport queue\n\ngc.freeze()\n"], ids=["not frozen", "frozen"])
+def test_the_heap_stays_frozen_or_not(pytester, conftest):
+    """Who freezes it, before a fork for instance, gets the same verdict, and finds it frozen afterwards."""
+    (pytester.path / "conftest.py").write_text(conftest, encoding="utf-8")
+    text = module(
+        """
+        import gc
+
+
+        @pytest.mark.concurrency(schedules=20)
+        def test_program(concur):
+            channel = queue.Queue(maxsize=1)
+            concur.run(lambda: [channel.put(number) for number in range(2)], lambda: [channel.get(), channel.get()])
+
+
+        def test_afterwards():
+            assert (gc.get_freeze_count() > 1000) is IS_FROZEN  # CPython 3.12 has some frozen itself
+        """
+    )
+    (pytester.path / "test_program.py").write_text(text.replace("IS_FROZEN", str(bool(conftest))), encoding="utf-8")
+
+    result = run_pytest(pytester, UNHURRIED, fresh=True)
+
+    assert passes(result.only), result.output
+    assert result.outcomes == {"passed": 2}
