@@ -209,6 +209,8 @@ class Execution(Escapes):
         me.waiting_for, me.deadline_ns = resource, deadline_ns
         resource.waiters.append(me)
         self._remove_enabled(me)
+        if self._may_time_out_early(me):
+            self._hold_up(me)
         self._note_segment(me)
         try:
             self._give_turn_away(me)
@@ -285,9 +287,8 @@ class Execution(Escapes):
             if task.id in self._enabled and not task.timed_out and task is not self.current:
                 self._meter.settle()
                 self._enabled.remove(task.id)
-                if task.stands:
-                    task.is_held_up = True
-                    self._held_up += 1
+                if task.stands or self._may_time_out_early(task):
+                    self._hold_up(task)
                 self._rearm()
 
     def sleep(self, seconds: float) -> None:

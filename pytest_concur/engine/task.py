@@ -48,7 +48,7 @@ class Task:
     """It stands before something that it will take, and has not tried yet."""
 
     is_held_up = False
-    """And somebody else has taken that."""
+    """And somebody else has taken that; or it waits, and its time-out may fire early."""
 
     has_ended = False
     slept_s = 0.0

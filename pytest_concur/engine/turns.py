@@ -110,8 +110,8 @@ class Turns:
         self.pending = self._moment.pending
         """What each task is about to do, by number; filled only if the scheduler sees operations."""
 
-        # tasks that stand before what is taken; where nobody sees operations they could go on, to block at once, and
-        # points must count alike
+        # tasks that stand before what is taken: where nobody sees operations they could go on, to block at once, and
+        # points must count alike; and those whose time-out may fire early
         self._held_up = 0
         self._sleeps = 0  # sleeps in this turn that it slept through
         self._fair: RoundRobin | None = None
@@ -228,15 +228,13 @@ class Turns:
         moment.current, moment.yielded, moment.contested = current, yielded, meter.steps - meter.lonely
         if self._explores_timeouts:
             moment.timed = [
-                task.id for task in self.tasks if task.deadline_ns is not None and task.id not in self._enabled
+                task.id for task in self.tasks if self._may_time_out_early(task) and task.id not in self._enabled
             ]
         try:
             number, points = (self._fair or self._scheduler).next_turn(moment)
             task = self.tasks[number]
-            if number not in self._enabled:  # its time-out fires early
-                assert task.deadline_ns is not None, "the scheduler chose a task that cannot run"
-                task.timed_out = True
-                self._add_enabled(task)
+            if number not in self._enabled:
+                self._fire_early(task)
         except Exception as error:
             return self.tasks[self._do_without(error).next_turn(moment)[0]], 0
         return task, points
@@ -268,6 +266,15 @@ class Turns:
 
     def _remove_enabled(self, task: Task) -> None:
         self._enabled.remove(task.id)
+        self._meter.is_contested = len(self._enabled) + self._held_up > 1
+
+    def _may_time_out_early(self, task: Task) -> bool:
+        return self._explores_timeouts and task.deadline_ns is not None
+
+    def _hold_up(self, task: Task) -> None:
+        """The task cannot run, but could be asked for: points passed by others are contested."""
+        task.is_held_up = True
+        self._held_up += 1
         self._meter.is_contested = len(self._enabled) + self._held_up > 1
 
     def _rearm(self) -> None:
@@ -311,6 +318,16 @@ class Turns:
         what = f"what {waiter} waits for, in real time,"
         if all(each != what for each, _ in self.record.uncontrolled):
             self.record.uncontrolled.append((what, str(place)))
+
+    def _fire_early(self, task: Task) -> None:
+        """Time passes, up to the task's time-out, although others could run: the machine is slow."""
+        assert task.deadline_ns is not None, "the scheduler chose a task that cannot run"
+        if self.clock.is_in_step:
+            task.timed_out = True
+            self._add_enabled(task)
+        else:
+            self.clock.jump_to(task.deadline_ns)
+            self._fire_due_timers()
 
     def _fire_due_timers(self) -> None:
         for task in self.tasks:
