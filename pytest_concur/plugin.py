@@ -151,6 +151,9 @@ _CONTROLLER: pytest.Config | None = None  # the config whose session receives re
 def _state(config: pytest.Config) -> PluginState:
     state = config.stash.get(_STATE, None)
     if state is None:
+        from pytest_concur.session.own_modules import find_own_modules_first
+
+        find_own_modules_first()
         from pytest_concur.session.plugin_state import PluginState
 
         state = config.stash[_STATE] = PluginState(config)

@@ -19,6 +19,7 @@ from pytest_concur.errors import ConcurrencyUsageError
 from pytest_concur.model.verdict import TestResult, Uncontrolled
 from pytest_concur.options import Resolved
 from pytest_concur.report.json_report import as_dict, write
+from pytest_concur.session.own_modules import find_own_modules_as_before
 
 if TYPE_CHECKING:
     from pytest_concur.session.measured_session import MeasuredSession
@@ -306,6 +307,7 @@ class PluginState:
 
     def leave(self) -> None:
         """End the process at once if threads are left that ran freely and may never end: Python would wait for them."""
+        find_own_modules_as_before()
         patience = sys.modules.get("pytest_concur.session.patience")
         left = [thread for thread in patience.LEFT_BEHIND if thread.is_alive()] if patience is not None else []
         if left and self.session is not None:

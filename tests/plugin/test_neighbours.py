@@ -349,3 +349,32 @@ def test_measuring_stays_inside_a_timeout(pytester):
 
     assert "Timeout" not in result.output
     assert result.kinds == ("premature-concurrency",)
+
+
+def test_what_the_plugin_imports_is_not_rewritten(pytester):
+    """pytest rewrites the assertions of plugins; that doubles the time until a first marked test can start."""
+    (pytester.path / "conftest.py").write_text(
+        "import sys\n\nBEFORE = list(sys.meta_path)\n\n\ndef pytest_terminal_summary(config):\n"
+        "    config.add_cleanup(lambda: print('as before:', sys.meta_path == BEFORE))\n",
+        encoding="utf-8",
+    )
+    text = module(
+        """
+        @pytest.mark.concurrency(schedules=5)
+        def test_program(concur):
+            concur.run(lambda: None, lambda: None)
+
+
+        def test_afterwards():
+            ours = [each for name, each in sys.modules.items() if name.startswith("pytest_concur.")]
+            rewritten = {each.__name__ for each in ours if "Rewriting" in type(each.__loader__).__name__}
+            assert len(ours) > 50
+            assert len(rewritten) <= 4, "more than what is imported before a marked test is met"
+        """
+    )
+    (pytester.path / "test_program.py").write_text(text, encoding="utf-8")
+
+    result = run_pytest(pytester, UNHURRIED, fresh=True)
+
+    assert result.outcomes["passed"] == 2, result.output
+    assert "as before: True" in result.output
