@@ -17,7 +17,8 @@ from dataclasses import dataclass
 
 from pytest_concur.engine import signals
 from pytest_concur.engine.outside import Signs
-from pytest_concur.explore.trial import Failure, Laboratory, Trial
+from pytest_concur.explore.failure import Failure
+from pytest_concur.explore.trial import Laboratory, Trial
 from pytest_concur.model.waiting import has_cycle
 
 STOOD_S = 0.01

@@ -13,10 +13,11 @@ from pytest_concur.engine.execution import SleepsThrough
 from pytest_concur.engine.outside import Signs
 from pytest_concur.errors import NondeterminismFound
 from pytest_concur.explore import doubt, sequential
+from pytest_concur.explore.failure import Failure
 from pytest_concur.explore.focus import FOCUS_FROM, focus, is_worth_focusing
 from pytest_concur.explore.minimize import MOST_RUNS, minimize
 from pytest_concur.explore.sequential import Reference
-from pytest_concur.explore.trial import Failure, Laboratory, Trial
+from pytest_concur.explore.trial import Laboratory, Trial
 from pytest_concur.instrument.interpreter import HAS_MONITORING
 from pytest_concur.instrument.patch import Mode
 from pytest_concur.instrument.rewrite import Flavour

@@ -22,7 +22,8 @@ from typing import Any
 from pytest_concur.engine.execution import SleepsThrough
 from pytest_concur.engine.outside import Signs
 from pytest_concur.explore import doubt
-from pytest_concur.explore.trial import Failure, Laboratory, Trial
+from pytest_concur.explore.failure import Failure
+from pytest_concur.explore.trial import Laboratory, Trial
 from pytest_concur.instrument.rewrite import Caller, caller_at
 from pytest_concur.model.outcome import matches, without
 from pytest_concur.strategies.sequential import ReplayDecisions, Sequential

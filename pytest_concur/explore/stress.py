@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from random import Random
 
 from pytest_concur.engine.noise import Noise
-from pytest_concur.explore.trial import Failure, Laboratory
+from pytest_concur.explore.failure import Failure
+from pytest_concur.explore.trial import Laboratory
 
 SWITCH_INTERVALS_S = (1e-6, 1e-5, 1e-4, 5e-3)
 

@@ -1,37 +1,32 @@
-"""One run of the body and how it is judged."""
+"""One run of the body, in a fresh world."""
 
 from __future__ import annotations
 
 import gc
 import math
-import random
-import sys
 import threading
 import time
-import traceback
 import types
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from pytest_concur.engine.clock import VirtualClock
 from pytest_concur.engine.execution import Execution, SleepsThrough
-from pytest_concur.engine.frames import one_line
 from pytest_concur.engine.hooks import Hooks, Observer
 from pytest_concur.engine.outside import PATIENCE_S, Signs
 from pytest_concur.engine.record import Record
 from pytest_concur.engine.seeing import SeeingExecution
-from pytest_concur.errors import DeadlockFound, Hung, InternalError, LivelockFound, ThreadLeakFound
+from pytest_concur.errors import Hung, InternalError
+from pytest_concur.explore.beginnings import begin_alike
+from pytest_concur.explore.failure import Failure, judge, let_go
 from pytest_concur.instrument.patch import Mode, Patch
 from pytest_concur.instrument.points import Granularity
 from pytest_concur.instrument.rewrite import Flavour
 from pytest_concur.model.outcome import comparable
 from pytest_concur.model.turn import Scheduler
-from pytest_concur.model.verdict import Kind
-from pytest_concur.model.waiting import Place, describe_stuck
 from pytest_concur.model.witness import Witness
 from pytest_concur.strategies.sequential import Sequential
 
@@ -40,19 +35,6 @@ if TYPE_CHECKING:
 
 MOST_REPEATS = 25
 """Times a run is repeated because it met code that was not instrumented yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """What went wrong in a run."""
-
-    kind: Kind
-    summary: str
-    signature: tuple[Any, ...]
-    """Equal for two runs that show the same bug."""
-
-    error: BaseException
-    """What the test raises for it."""
 
 
 @dataclass(slots=True)
@@ -76,6 +58,13 @@ class Trial:
 
     has_passed_before: bool = False
     """The same run, that had to be repeated since it met new code, did not fail."""
+
+    def let_go(self) -> None:
+        """Free what the frames of the run hold."""
+        if self.failure is not None:
+            let_go(self.failure.error)
+        for _, error in self.record.failed:
+            let_go(error)
 
 
 @dataclass(slots=True)
@@ -205,7 +194,7 @@ class Laboratory:
                 if trial.record.ending == "leak":
                     leaking = trial
                 if not keeps_error:
-                    _let_go_all(trial)
+                    trial.let_go()
                 gc.collect(0)  # so that the next run does not see what this one left in cycles
                 if not self.patch.absorb(freeze_names=freeze_names):
                     break
@@ -217,7 +206,7 @@ class Laboratory:
     def cleanse(self) -> bool:
         """Run the given order once, to leave behind what a passing run leaves; return whether it passed."""
         trial = self._attempt(Sequential(), is_recording=False, sleeps_through=self.sleeps_through)
-        _let_go_all(trial)
+        trial.let_go()
         gc.collect(0)
         return trial.failure is None
 
@@ -247,7 +236,7 @@ class Laboratory:
             noise.stop()
         if error is not None and self.settings.is_passing(error):
             return Trial(record, None, passing=error)
-        return Trial(record, judge(record, error, self.settings))
+        return Trial(record, judge(record, error, self.settings.is_assertion))
 
     def running_task(self) -> int | None:
         """Return the number of the task that runs now; ``None`` while the body is the only one that lives."""
@@ -299,7 +288,7 @@ class Laboratory:
         self._outcomes.clear()
         error: BaseException | None = None
         result = None
-        _begin_alike()
+        begin_alike()
         began, used_before = time.perf_counter(), time.process_time()
         self._hooks.active = execution
         try:
@@ -325,7 +314,7 @@ class Laboratory:
             return Trial(record, None, passing=error)
         seconds = time.perf_counter() - began
         stood_s = seconds - (time.process_time() - used_before)
-        failure = judge(record, error, settings)
+        failure = judge(record, error, settings.is_assertion)
         outcome = self._outcomes.comparable() if settings.compares_outcomes and record.ending == "completed" else None
         return Trial(record, failure, outcome, result, seconds=seconds, stood_s=stood_s)
 
@@ -350,105 +339,6 @@ def unhandled_in(record: Record) -> Iterator[None]:
         threading.excepthook = before
 
 
-def judge(record: Record, error: BaseException | None, settings: Settings) -> Failure | None:
-    """Say what a run shows by itself; comparing its outcome with others comes later."""
-    match record.ending:
-        case "deadlock":
-            summary, signature = describe_stuck(record.waiting)
-            return Failure("deadlock", summary, signature, DeadlockFound(summary))
-        case "livelock":
-            places = ", ".join(f"{task} at {place}" for task, place in record.running)
-            summary = f"livelock: tasks keep running and come back to the same states: {places}"
-            return Failure("livelock", summary, ("livelock", _places(record.running)), LivelockFound(summary))
-        case "leak":
-            summary = _describe_leak(record)
-            return Failure("thread-leak", summary, ("thread-leak", tuple(record.leaked)), ThreadLeakFound(summary))
-        case "step-limit" | "gave-up":
-            return _unhandled(record)  # somebody may wait for the thread that is gone; the body was told to unwind
-    if error is not None:
-        kind: Kind = "assertion" if settings.is_assertion(error) else "exception"
-        return Failure(kind, one_line(error), signature_of(error), error)
-    if record.unhandled:
-        return _unhandled(record)
-    if record.held_locks:
-        summary = f"still held when the test had returned: {', '.join(record.held_locks)}"
-        return Failure("thread-leak", summary, ("held", len(record.held_locks)), ThreadLeakFound(summary))
-    return None
-
-
-def _unhandled(record: Record) -> Failure | None:
-    if not record.unhandled:
-        return None
-    name, error = record.unhandled[0]
-    return Failure("exception", f"thread {name} ended with {one_line(error)}", signature_of(error), error)
-
-
-def signature_of(error: BaseException) -> tuple[Any, ...]:
-    """Type of an exception and the innermost line of the traceback: equal for the same bug."""
-    if isinstance(error, BaseExceptionGroup):
-        return ("group", *sorted({signature_of(each) for each in error.exceptions}, key=repr))
-    frames = traceback.extract_tb(error.__traceback__)
-    innermost = (frames[-1].filename, frames[-1].lineno) if frames else ("?", 0)
-    return (type(error).__qualname__, *innermost)
-
-
-def _let_go_all(trial: Trial) -> None:
-    if trial.failure is not None:
-        _let_go(trial.failure.error)
-    for _, error in trial.record.failed:
-        _let_go(error)
-
-
-def _let_go(error: BaseException) -> None:
-    """Free what the frames of a finished run hold."""
-    for each in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
-        _let_go(each)
-    while error is not None:
-        traceback.clear_frames(error.__traceback__)
-        error.__traceback__ = None
-        error = error.__context__  # type: ignore[assignment]
-
-
-def _places(running: list[tuple[str, Place]]) -> tuple[str, ...]:
-    return tuple(sorted(place.function for _, place in running))
-
-
-def _describe_leak(record: Record) -> str:
-    names = ", ".join(record.leaked)
-    stands = "; ".join(f"{w.task} waits for {w.what} at {w.place}" for w in record.waiting if w.task in record.leaked)
-    many = "threads were" if len(record.leaked) > 1 else "thread was"
-    advice = "join or stop it before the test returns, or make it a daemon"
-    return f"{len(record.leaked)} {many} left behind when the test returned: {names} ({stands or 'running'}); {advice}"
-
-
 def _below(frames: types.TracebackType | None) -> types.TracebackType | None:
     """Return a traceback without this module's own frame, which would tie the exception into a cycle."""
     return frames.tb_next if frames is not None else None
-
-
-@contextmanager
-def own_beginnings() -> Iterator[None]:
-    """Keep what :func:`_begin_alike` sets from the rest of the session."""
-    state = random.getstate()
-    names = threading._counter  # type: ignore[attr-defined]
-    pool = sys.modules.get("concurrent.futures.thread")
-    pools = pool.ThreadPoolExecutor._counter if pool is not None else None
-    try:
-        yield
-    finally:
-        random.setstate(state)
-        threading._counter = names  # type: ignore[attr-defined]
-        if pool is not None:
-            pool.ThreadPoolExecutor._counter = pools
-
-
-_SEEDED = random.Random(0).getstate()
-
-
-def _begin_alike() -> None:
-    """Let every run begin alike: the shared random generator, the numbers in the names of threads."""
-    random.setstate(_SEEDED)
-    threading._counter = count(1).__next__  # type: ignore[attr-defined]
-    pool = sys.modules.get("concurrent.futures.thread")
-    if pool is not None:
-        pool.ThreadPoolExecutor._counter = count().__next__

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, NoReturn
 from pytest_concur.engine.frames import error_at
 from pytest_concur.engine.hooks import Hooks
 from pytest_concur.errors import ReplayDiverged
+from pytest_concur.explore.failure import Failure
 from pytest_concur.explore.search import Found
 from pytest_concur.explore.sequential import Reference
-from pytest_concur.explore.trial import Failure, Laboratory
+from pytest_concur.explore.trial import Laboratory
 from pytest_concur.instrument.interpreter import VERSION
 from pytest_concur.model.schedule import Schedule, Token, digest
 from pytest_concur.model.verdict import Finding, TestResult

@@ -27,10 +27,11 @@ from pytest_concur.errors import (
     ReplayDiverged,
 )
 from pytest_concur.explore import search, sequential
+from pytest_concur.explore.beginnings import own_beginnings
 from pytest_concur.explore.focus import MOST_UNITS, focus
 from pytest_concur.explore.search import Budget, Found
 from pytest_concur.explore.sequential import Reference
-from pytest_concur.explore.trial import Laboratory, Outcomes, Settings, own_beginnings
+from pytest_concur.explore.trial import Laboratory, Outcomes, Settings
 from pytest_concur.fixture import Concur
 from pytest_concur.instrument.cache import CodeCache
 from pytest_concur.instrument.collector import quiet_collector

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pytest_concur.errors import Hung
+from pytest_concur.explore.failure import Failure
 from pytest_concur.explore.stress import Stressed, stress
-from pytest_concur.explore.trial import Failure, Laboratory
+from pytest_concur.explore.trial import Laboratory
 from pytest_concur.model.verdict import Finding, TestResult, Uncontrolled
 from pytest_concur.session.patience import Patience
 
