@@ -151,6 +151,7 @@ class Execution(Escapes):
         if self.current is not main:  # interrupted between handing over and waiting
             self._regain()
         elif left := self._left():
+            self.record.ended = [task.name for task in left]
             if any(task.ident is None for task in left):  # interrupted while it started a thread
                 main.baton.acquire(timeout=ON_ITS_WAY_S)
             if not self.is_over or any(map(listens, left)):

@@ -35,6 +35,9 @@ class Record:
     leaked: list[str] = field(default_factory=list)
     """Threads that were still alive when the body had returned and nobody could end them."""
 
+    ended: list[str] = field(default_factory=list)
+    """Threads that had not come to their end when the run had, and were ended with it."""
+
     running: list[tuple[str, Place]] = field(default_factory=list)
     """Tasks that could still run at the step limit, and where they stood."""
 

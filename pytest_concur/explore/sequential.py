@@ -92,6 +92,7 @@ def establish(lab: Laboratory, seconds: float = math.inf) -> Reference:
             break
         held_up = reference.held_up or held_up
     reference.held_up = held_up
+    _excuse_for_want_of_threads(lab, reference)
     return reference
 
 
@@ -136,6 +137,16 @@ def _excuse(reference: Reference) -> None:
     failure = reference.failure
     if failure is not None and failure.kind in ("deadlock", "livelock", "thread-leak"):
         reference.uncontrolled.append(("the body cannot be repeated: state outlives a run", failure.summary))
+        reference.failure = reference.failing = None
+        reference.is_exhausted = True
+
+
+def _excuse_for_want_of_threads(lab: Laboratory, reference: Reference) -> None:
+    """A run that starts fewer threads than one whose threads were ended for want of a turn: it may wait for those."""
+    tasks, ended = lab.cut_short
+    if reference.failing is not None and reference.failing.record.task_count < tasks:
+        what = f"the body cannot be repeated: {', '.join(ended)} of an earlier run has ended with it"
+        reference.uncontrolled.append((what, str(reference.failure and reference.failure.summary)))
         reference.failure = reference.failing = None
         reference.is_exhausted = True
 

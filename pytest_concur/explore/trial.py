@@ -131,6 +131,12 @@ class Laboratory:
         self.longest_ns = 0
         """Virtual time that a run took, the longest."""
 
+        self.cut_short: tuple[int, list[str]] = (0, [])
+        """Tasks of a run in which somebody slept, and the threads that had no turn meanwhile and were ended with it.
+
+        Of several such runs the one with most tasks.
+        """
+
     def run(
         self,
         make_scheduler: Callable[[], Scheduler],
@@ -305,6 +311,8 @@ class Laboratory:
         if clock.elapsed_ns > self.longest_ns:
             self.longest_ns = clock.elapsed_ns
         record = execution.record
+        if record.ended and record.slept_over:
+            self.cut_short = max(self.cut_short, (record.task_count, record.ended))
         if record.broken is not None:
             raise InternalError(
                 "pytest-concur itself went wrong while it ran this test, which says nothing of the test: "

@@ -264,3 +264,46 @@ def test_who_asks_for_early_ends_of_sleeps_gets_them(pytester):
     assert fails(result.only, {"assertion"}), result.output
     again = replay(pytester, "test_program.py::test_program", result.findings[0].token, *options)
     assert fails(again.only, {"assertion"}), again.output
+
+
+def test_a_pool_kept_in_a_global_is_gone_when_the_body_is_repeated(pytester):
+    """Its threads had no turn while the body slept, and were ended with that run: our doing, and no failure."""
+    text = """
+        POOL = ThreadPoolExecutor(max_workers=2)
+
+
+        @pytest.mark.concurrency
+        def test_program():
+            seen = []
+            POOL.submit(seen.append, 1)
+            time.sleep(0.1)
+            assert seen == [1]
+    """
+
+    result = run_project(pytester, module(text))
+
+    assert (result.verdict, result.kinds) == ("inconclusive", ()), result.output
+    assert "the body cannot be repeated: ThreadPoolExecutor-0_" in str(result.only.uncontrolled)
+
+
+def test_a_sleeping_test_that_is_wrong_fails_although_its_thread_is_left(pytester):
+    """As many threads were started each time: nothing is excused."""
+    text = """
+        @pytest.mark.concurrency
+        def test_program():
+            seen = []
+            done = threading.Event()
+
+            def work():
+                seen.append(1)
+                done.wait()
+
+            thread = threading.Thread(target=work)
+            thread.start()
+            time.sleep(0.1)
+            assert seen == [2]
+            done.set()
+            thread.join()
+    """
+
+    assert fails(run_project(pytester, module(text)).only, {"sequential-failure"})
