@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from random import Random
 from typing import Any, Literal
+from weakref import ref
 
 from pytest_concur.engine import carrier, departing, outside, signals
 from pytest_concur.engine.clock import VirtualClock
@@ -151,7 +152,7 @@ class Execution(Escapes):
         if self.current is not main:  # interrupted between handing over and waiting
             self._regain()
         elif left := self._left():
-            self.record.ended = [task.name for task in left]
+            self.record.ended = [ref(task.thread) for task in left if task.thread is not None]
             if any(task.ident is None for task in left):  # interrupted while it started a thread
                 main.baton.acquire(timeout=ON_ITS_WAY_S)
             if not self.is_over or any(map(listens, left)):

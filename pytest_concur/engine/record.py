@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from threading import Thread
 from typing import Literal
+from weakref import ref
 
 from pytest_concur.model.schedule import Executed, Schedule, Segment
 from pytest_concur.model.waiting import Place, Waiting
@@ -35,7 +37,7 @@ class Record:
     leaked: list[str] = field(default_factory=list)
     """Threads that were still alive when the body had returned and nobody could end them."""
 
-    ended: list[str] = field(default_factory=list)
+    ended: list[ref[Thread]] = field(default_factory=list)
     """Threads that had not come to their end when the run had, and were ended with it."""
 
     running: list[tuple[str, Place]] = field(default_factory=list)

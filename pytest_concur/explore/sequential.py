@@ -142,11 +142,16 @@ def _excuse(reference: Reference) -> None:
 
 
 def _excuse_for_want_of_threads(lab: Laboratory, reference: Reference) -> None:
-    """A run that starts fewer threads than one whose threads were ended for want of a turn: it may wait for those."""
+    """The run that fails starts fewer threads than one whose threads were ended for want of a turn.
+
+    If somebody has kept those, it may be them that it waits for: the world was not fresh, so nothing is claimed.
+    """
+    failure, failing = reference.failure, reference.failing
     tasks, ended = lab.cut_short
-    if reference.failing is not None and reference.failing.record.task_count < tasks:
-        what = f"the body cannot be repeated: {', '.join(ended)} of an earlier run has ended with it"
-        reference.uncontrolled.append((what, str(reference.failure and reference.failure.summary)))
+    kept = [thread.name for each in ended if (thread := each()) is not None]
+    if kept and failure is not None and failing is not None and failing.record.task_count < tasks:
+        what = f"the body cannot be repeated: {', '.join(kept)} of an earlier run has ended with it"
+        reference.uncontrolled.append((what, failure.summary))
         reference.failure = reference.failing = None
         reference.is_exhausted = True
 

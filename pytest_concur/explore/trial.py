@@ -12,6 +12,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from pytest_concur.engine.clock import VirtualClock
 from pytest_concur.engine.execution import Execution, SleepsThrough
@@ -131,8 +132,8 @@ class Laboratory:
         self.longest_ns = 0
         """Virtual time that a run took, the longest."""
 
-        self.cut_short: tuple[int, list[str]] = (0, [])
-        """Tasks of a run in which somebody slept, and the threads that had no turn meanwhile and were ended with it.
+        self.cut_short: tuple[int, list[ref[threading.Thread]]] = (0, [])
+        """Of a run in which somebody slept, so that others had no turn: its tasks, and the threads ended with it.
 
         Of several such runs the one with most tasks.
         """
@@ -311,8 +312,8 @@ class Laboratory:
         if clock.elapsed_ns > self.longest_ns:
             self.longest_ns = clock.elapsed_ns
         record = execution.record
-        if record.ended and record.slept_over:
-            self.cut_short = max(self.cut_short, (record.task_count, record.ended))
+        if record.ended and record.slept_over and record.task_count > self.cut_short[0]:
+            self.cut_short = record.task_count, record.ended
         if record.broken is not None:
             raise InternalError(
                 "pytest-concur itself went wrong while it ran this test, which says nothing of the test: "
