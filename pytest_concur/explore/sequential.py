@@ -229,7 +229,7 @@ def _run(
             reference.is_exhausted = answer.is_hopeless
             if answer.trial is None:
                 return None
-            if trial.record.ending == "leak" and answer.trial.record.ending in ("deadlock", "leak"):
+            if trial.record.ending == "leak" and answer.trial.record.ending in ("deadlock", "leak", "gave-up"):
                 # whoever the run before left behind was ended with it, and may be what this one waited for
                 reference.is_exhausted = True
                 return None
