@@ -33,8 +33,8 @@ GIL_SCHEDULES = 300
 GIL_STEPS = 200_000
 """Budget for the question whether a GIL build can do it too; counted, not timed, so that the answer repeats."""
 
-GIL_REAL_S = 10.0
-"""The same, in seconds, where runs take real time."""
+REAL_S = 10.0
+"""Seconds, where runs take real time, after which that question is given up, and a single replay is enough."""
 
 STEPS_OF_A_RUN = 500
 """What starting a run costs, in steps."""
@@ -224,6 +224,7 @@ def settle(lab: Laboratory, reference: Reference, found: Found) -> bool:
         if failure is not None and not doubt.ask(lab, failure, trial, again).counts:
             found.schedule = found.executed.schedule
     replays = []
+    began = time.perf_counter()
     for number in range(1, MOST_REPLAYS + 1):
         failure, trial = replay(lab, reference, found.schedule, is_focused=found.is_focused)
         is_alike = failure is not None and failure.signature == found.failure.signature
@@ -231,7 +232,9 @@ def settle(lab: Laboratory, reference: Reference, found: Found) -> bool:
         if is_alike and failure is not None:
             found.failure = failure
             found.sites = tuple(trial.record.sites)
-        if any(replays) and (number >= REPLAYS or found.leaves_threads):
+        is_late = found.takes_time and time.perf_counter() - began > REAL_S
+        is_enough = number >= REPLAYS or found.leaves_threads
+        if any(replays) + is_enough + is_late >= 2:
             break
     found.is_stable = all(replays)
     return any(replays)
@@ -252,7 +255,7 @@ def ask_gil(lab: Laboratory, reference: Reference, found: Found, seed: int) -> G
         if failure is not None and failure.kind == found.failure.kind:
             return "reachable"
         steps += trial.record.steps + STEPS_OF_A_RUN
-        if steps > GIL_STEPS or (found.takes_time and time.perf_counter() - began > GIL_REAL_S):
+        if steps > GIL_STEPS or (found.takes_time and time.perf_counter() - began > REAL_S):
             break
     return "not-reached"
 

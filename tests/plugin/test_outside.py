@@ -350,3 +350,36 @@ def test_a_race_beside_a_process_is_found_and_replays(pytester):
     again = replay(pytester, result.only.nodeid, found.token)
 
     assert again.findings[0].summary == found.summary
+
+
+def test_a_slow_failure_is_replayed_once(pytester):
+    """Where runs take real time, three replays could take minutes."""
+    text = """
+        @pytest.mark.concurrency(granularity="gil")
+        def test_program(concur, request):
+            with open(request.config.rootpath / "runs", "a") as runs:
+                runs.write("|")
+            process, box = start_to_write(os.devnull), Box()
+
+            def add():
+                seen = box.x
+                time.sleep(0.01)
+                box.x = seen + 1
+
+            concur.run(add, add)
+            process.kill()
+            process.wait()
+            assert box.x == 2
+    """
+    runs = pytester.path / "runs"
+    counts = []
+    for seconds in (60, 0):
+        limit = f"from pytest_concur.explore import search\n\nsearch.REAL_S = {seconds}\n"
+        (pytester.path / "conftest.py").write_text(limit, encoding="utf-8")
+        result = run_project(pytester, module(HELPERS) + module(text), UNHURRIED, "-p", "no:cacheprovider")
+        assert_fails(result, ["assertion"])
+        counts.append(len(runs.read_text(encoding="utf-8")))
+        runs.unlink()
+
+    of_a_replay = 2  # a sequential run comes first
+    assert counts[0] - counts[1] == 2 * of_a_replay
