@@ -14,7 +14,7 @@ import time
 import types
 from collections.abc import Callable
 from datetime import UTC, date, datetime, tzinfo
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from pytest_concur.engine.alike import OrderedSet, function_name, thread_name
@@ -132,6 +132,10 @@ class Hooks:
             return self._announcer_of(placeholder)
         if role == "calls":
             return partial(self._note_call, _INLINED[placeholder[2]])
+        return self._by_role[role]
+
+    @cached_property
+    def _by_role(self) -> dict[str, object]:
         return {
             "countdown": self.countdown.iterator,
             "switch": self.switch,
@@ -159,7 +163,7 @@ class Hooks:
             "notified": self._wake_ups.put,
             "receiving": self._receiving.from_socket,
             "polling": self._receiving.from_any,
-        }[role]
+        }
 
     def mine(self) -> Execution | None:
         """Return the active run if the calling thread is the task that runs in it."""

@@ -26,7 +26,18 @@ from pytest_concur.instrument.cache import CodeCache
 from pytest_concur.instrument.discovery import Discovery
 from pytest_concur.instrument.first_call import can_wait, code_until_first_call
 from pytest_concur.instrument.points import Granularity
-from pytest_concur.instrument.rewrite import LENT, MARK, Caller, Flavour, Recipe, Site, bind, code_key, is_bound
+from pytest_concur.instrument.rewrite import (
+    LENT,
+    MARK,
+    Caller,
+    Flavour,
+    Recipe,
+    Site,
+    bind,
+    code_key,
+    exchange,
+    is_bound,
+)
 from pytest_concur.instrument.scope import OUR_FOLDER, Owner, Scope, functions_in, import_late_library
 from pytest_concur.instrument.thread_state import looks_at_threads
 from pytest_concur.instrument.written import WrittenNames, names_written, nested
@@ -349,7 +360,7 @@ class Patch:
             mode = Mode()
         elif mode != first and not self._has_started(unit):
             return self._code_for(unit, first) if mode.is_focused else self._stand_in(unit)
-        elif mode == replace(first, is_focused=True) and self._muted_codes.isdisjoint(map(code_key, nested(unit.code))):
+        elif mode.is_focused and replace(mode, is_focused=False) == first and not self._has_muted(unit):
             mode = first
         key = mode, id(unit.code)
         code = self._ready.get(key)
@@ -360,6 +371,9 @@ class Patch:
             for each in nested(code):
                 self._note_known(each)
         return code
+
+    def _has_muted(self, unit: _Unit) -> bool:
+        return not self._muted_codes.isdisjoint(map(code_key, nested(unit.code)))
 
     def _has_started(self, unit: _Unit) -> bool:
         first = self._ready.get((self._first_mode, id(unit.code))) if self._first_mode is not None else None
@@ -373,16 +387,14 @@ class Patch:
         assert self._first_mode is not None, "a mode was installed"
         code = self._stand_ins.get(id(unit.code))
         if code is None:
-            rewritten = self._cache.rewritten(unit.code, self._recipe(unit, self._first_mode))
-            code = self._stand_ins[id(unit.code)] = bind(rewritten, self._bind_without_points)
+            countdown = self._hooks((MARK, "countdown"))
+            code = exchange(self._code_for(unit, self._first_mode), countdown, repeat(None))
+            self._stand_ins[id(unit.code)] = code
             self._stood_in_for[id(code)] = unit
             for each in nested(code):
                 if each is not code:
                     self._note_known(each)
         return code
-
-    def _bind_without_points(self, placeholder: tuple[object, ...]) -> object:
-        return repeat(None) if placeholder[1] == "countdown" else self._hooks(placeholder)
 
     def _recipe(self, unit: _Unit, mode: Mode) -> Recipe:
         if unit.recipe is not None:

@@ -160,6 +160,19 @@ def bind(code: types.CodeType, binder: Binder, *, mark: str = MARK) -> types.Cod
     return code.replace(co_consts=(*constants, mark))
 
 
+def exchange(code: types.CodeType, hook: object, other: object) -> types.CodeType:
+    """Return bound ``code`` with one of its hooks exchanged for another."""
+    constants = tuple(
+        exchange(constant, hook, other)
+        if isinstance(constant, types.CodeType)
+        else other
+        if constant is hook
+        else constant
+        for constant in code.co_consts
+    )
+    return code.replace(co_consts=constants)
+
+
 def is_bound(code: types.CodeType) -> bool:
     """Whether the code was made by :func:`bind`."""
     return bool(code.co_consts) and code.co_consts[-1] in (MARK, LENT)
