@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -33,11 +34,12 @@ class TaskHandle:
         self._result = result
 
     def join(self) -> None:
-        """Wait until the task has ended. Does not raise what the task raised."""
+        """Wait until the task has ended. What it raised only :meth:`result` raises."""
         self._join()
 
     def result(self) -> Any:
         """Wait until the task has ended; return its result, or raise what it raised."""
+        __tracebackhide__ = True
         self._join()
         return self._result()
 
@@ -89,6 +91,7 @@ class Concur:
             BaseException: what the one task that failed raised.
             BaseExceptionGroup: what they raised, if several failed.
         """
+        __tracebackhide__ = True
         if names is not None and len(names) != len(functions):
             raise ConcurrencyUsageError(
                 f"concur.run got {len(functions)} functions and {len(names)} names; give one name for each function"
@@ -117,7 +120,10 @@ class Concur:
         return results
 
     def start(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> TaskHandle:
-        """Start one task that calls ``function(*args, **kwargs)``."""
+        """Start one task that calls ``function(*args, **kwargs)``.
+
+        What it raises :meth:`TaskHandle.result` raises; a marked test fails if nobody calls that.
+        """
         _check_callable("concur.start", function)
         body = functools.partial(function, *args, **kwargs) if args or kwargs else function
         return self._start(body, _name_of(function))
@@ -235,6 +241,7 @@ class Concur:
             self._note_more()
             return _start_real_thread(function, name)
         task = execution.spawn(name, function, is_bare=True)
+        task.is_unhandled = True
         return TaskHandle(task.name, functools.partial(_join, execution, task), functools.partial(_result, task))
 
 
@@ -252,6 +259,8 @@ def _join(execution: Execution, task: Task) -> None:
 
 
 def _result(task: Task) -> Any:
+    __tracebackhide__ = True
+    task.is_unhandled = False
     if task.exception is not None:
         raise task.exception
     return task.result
@@ -290,8 +299,25 @@ def _start_real_thread(function: Callable[[], Any], name: str, gate: threading.E
 
 
 def _check_callable(call: str, function: object) -> None:
+    if isinstance(function, list | tuple):
+        raise ConcurrencyUsageError(
+            f"{call} takes functions, got {function!r}; unpack it with a star: {call}(*functions)"
+        )
     if not callable(function):
         raise ConcurrencyUsageError(f"{call} takes functions, got {function!r}; pass the function, not its result")
+    for kind, is_kind in _RUN_NOTHING.items():
+        if is_kind(function):
+            raise ConcurrencyUsageError(
+                f"{call} got {function!r}, which is {kind}: calling it runs none of its code; "
+                "pass a function that runs it to its end"
+            )
+
+
+_RUN_NOTHING = {
+    "a coroutine function": inspect.iscoroutinefunction,
+    "a generator function": inspect.isgeneratorfunction,
+    "an asynchronous generator function": inspect.isasyncgenfunction,
+}
 
 
 def _name_of(function: Any) -> str:

@@ -149,6 +149,25 @@ def resolve(
     return Resolved(values, sources)
 
 
+REPLAYED = (
+    "threads", "granularity", "scope", "outcome", "data_races", "lock_order", "timeouts", "max_steps", "fresh_fixtures",
+)  # fmt: skip
+"""Settings that decide whether a schedule can be run again, and what it shows."""
+
+
+def flags_to_replay(resolved: Resolved) -> tuple[str, ...]:
+    """Return the options with which a replay gets those settings that stand neither in the code nor in a file."""
+    return tuple(
+        f"{flag_of(BY_NAME[name])}={_as_text(resolved.values[name])}"
+        for name in REPLAYED
+        if resolved.sources[name] in ("command line", "environment")
+    )
+
+
+def _as_text(value: Any) -> str:
+    return ",".join(value) if isinstance(value, list | tuple) else str(value)
+
+
 def check(option: Option, value: Any, where: str) -> Any:
     """Return ``value`` if it is allowed.
 

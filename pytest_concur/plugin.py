@@ -118,6 +118,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if (state := session.config.stash.get(_STATE, None)) is not None:
+        state.check_replayed(session)
         state.update_baselines(session)
         state.write_json()
         state.session = session

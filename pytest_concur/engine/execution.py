@@ -167,7 +167,9 @@ class Execution(Escapes):
         if self.witness is not None:
             record.names = [task.name for task in self.tasks]
         failed = [(task, task.exception) for task in self.tasks if task.exception is not None]
-        record.unhandled = [(task.name, error) for task, error in failed if task.is_unhandled]
+        record.unhandled = [
+            (task.name, error) for task, error in failed if task.is_unhandled and not isinstance(error, SystemExit)
+        ]
         if record.ending != "completed":
             record.failed = [(task.name, error) for task, error in failed]
         for lock in self.locks.values():
@@ -415,6 +417,7 @@ class Execution(Escapes):
 
     def _run_task(self, task: Task) -> bool:
         """The whole life of a task, from its first turn on; return whether its thread may carry another."""
+        __tracebackhide__ = True
         try:
             if not self.is_over:
                 self._on_thread()

@@ -155,7 +155,7 @@ class Watchdog:
     def _look_while_idle(self, execution: Execution, now: float) -> None:
         may_be_woken = execution.may_be_woken()  # asked first: whoever has gone since then has woken whom it wakes
         execution.pick_somebody()
-        has_failed = any(task.is_unhandled for task in execution.tasks)
+        has_failed = any(task.is_unhandled and task.exception is not None for task in execution.tasks)
         if not execution.is_idle or (execution.clock.is_in_step and not has_failed):
             return
         if not may_be_woken:

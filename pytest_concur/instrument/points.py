@@ -113,8 +113,8 @@ def _points_of_bare_loops(instructions: Sequence[object], points: dict[int, Poin
     """Return a point for each ``while`` loop that has none: what it calls may wait for another task."""
     found: dict[int, Point] = {}
     for start, end in _loops(instructions):
-        head = next((each for each in instructions[start:end] if isinstance(each, Instr)), None)
-        if head is None or head.name == "FOR_ITER":
+        head = next(each for each in instructions[start : end + 1] if isinstance(each, Instr))
+        if head.name == "FOR_ITER":
             continue
         if not any(start < index < end for index in (*points, *found)):
             found[end] = Point("jump")

@@ -42,7 +42,8 @@ class Scope:
     def __init__(self, roots: Iterable[Path], prefixes: Iterable[str], test_module: types.ModuleType) -> None:
         """
         Args:
-            roots: Folders of the project; code below them is the user's, unless it is an installed package.
+            roots: Folders of the project; code below them is the user's, and so is an installed copy of it, but nothing
+                else that is installed there.
             prefixes: Names of further modules or packages that are the user's.
             test_module: The test's own module: it is the user's, and so is what it imports, unless that is installed.
         """
@@ -74,8 +75,16 @@ class Scope:
         if known is None:
             known = filename.startswith(self._roots) and not filename.startswith(self._installed)
             known = known and "-packages/" not in filename
-            self._by_file[filename] = known
+            known = self._by_file[filename] = known or self._is_installed_copy(filename)
         return known
+
+    def _is_installed_copy(self, filename: str) -> bool:
+        """Whether a package was installed from the project itself, as tox does before it runs the tests."""
+        if not _is_package_file(filename):
+            return False
+        top = _top_in_packages(filename)
+        places = [f"{root}{folder}{top}" for root in self._roots for folder in ("", "src/")]
+        return any(os.path.isfile(f"{place}{end}") for place in places for end in (".py", "/__init__.py"))
 
     def may_own(self, filename: str) -> bool:
         """Whether code compiled from this file belongs to someone, as far as can be told without its module.
@@ -135,9 +144,14 @@ class Scope:
 
 def _is_package_file(filename: str) -> bool:
     """Whether the file is of a package that is installed and has a part in what tests do."""
+    top = _top_in_packages(filename)
+    return bool(top) and top not in _OURS and top not in _LEFT_ALONE and not top.startswith(("pytest", "_pytest"))
+
+
+def _top_in_packages(filename: str) -> str:
+    """Return the name of the top-level module of a file that is installed; empty if it is not."""
     _, folder, path = filename.rpartition("-packages/")
-    top = path.split("/")[0].removesuffix(".py")
-    return bool(folder) and top not in _OURS and top not in _LEFT_ALONE and not top.startswith(("pytest", "_pytest"))
+    return path.split("/")[0].removesuffix(".py") if folder else ""
 
 
 def _is_library_file(filename: str) -> bool:

@@ -65,7 +65,7 @@ def describe_stuck(waiting: Sequence[Waiting]) -> tuple[str, tuple[Any, ...]]:
         parts = "; ".join(f"{each.task} waits for {each.what} held by {each.holder} at {each.place}" for each in cycle)
         return f"deadlock: {len(cycle)} tasks wait for each other: {parts}", signature
     roots = [each for each in waiting if each.holder is None] or list(waiting)
-    parts = "; ".join(f"{each.task} waits in {each.what} at {each.place}" for each in roots)
+    parts = "; ".join(f"{each.task}, which waits in {each.what} at {each.place}" for each in roots)
     signature = ("deadlock", tuple(sorted((each.place.function, each.place.line) for each in roots)))
     return f"deadlock: nobody is left to wake {parts}", signature
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from pytest_concur.model.trace import Intrusion, ScheduleTrace, Step, intrusions
 from pytest_concur.model.waiting import Place, Waiting, stuck_lines
+from pytest_concur.report.replay_line import replay_line
 
 WIDTH = 40
 """Characters of a column."""
@@ -41,6 +42,8 @@ class FailureReport:
     seed: int
     uncontrolled: tuple[str, ...]
     token: str
+    flags: tuple[str, ...] = ()
+    """Options of the command line that a replay needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,8 @@ class _Row:
 
 def render(report: FailureReport) -> str:
     """Return the report as text."""
-    parts = [_head(report), _steps(report), _why(report), _notes(report), _last_line(report)]
+    parts = [_head(report), _steps(report), _why(report), _notes(report)]
+    parts.append(replay_line(report.nodeid, report.flags, report.token))
     return "\n\n".join(part for part in parts if part)
 
 
@@ -126,6 +130,7 @@ def _why(report: FailureReport) -> str:
         return (
             f"This happens without any switch between tasks{order}: it is no concurrency bug.\n"
             "If it fails only when repeated, the test leaves state behind that outlives one run of its body."
+            + "".join(f"\n{line.strip()}" for line in _ended(report))
         )
     if report.kind in ("deadlock", "thread-leak") and report.waiting:
         return "\n".join(["why:", *("  " + line for line in stuck_lines(report.waiting)), *_ended(report)])
@@ -134,9 +139,8 @@ def _why(report: FailureReport) -> str:
         return "\n".join(["why:", *circles, *_ended(report)])
     found = sorted(intrusions(report.trace), key=lambda each: each.between.is_call)  # which may say nothing
     among_tasks = [each for each in found if each.before.task and each.between.task]
-    if not found:
-        return ""
-    return f"why:\n  {_explain((among_tasks or found)[0], report.trace.names)}"
+    lines = [*_ended(report), *(["  " + _explain((among_tasks or found)[0], report.trace.names)] if found else [])]
+    return "\n".join(["why:", *lines]) if lines else ""
 
 
 def _ended(report: FailureReport) -> list[str]:
@@ -190,7 +194,3 @@ def _notes(report: FailureReport) -> str:
     if report.uncontrolled:
         lines.append(f"uncontrolled: {'; '.join(report.uncontrolled)}")
     return "\n".join(lines)
-
-
-def _last_line(report: FailureReport) -> str:
-    return f'replay: pytest "{report.nodeid}" --concur-replay={report.token}'

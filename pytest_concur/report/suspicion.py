@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-def render(nodeid: str, kind: str, summary: str, lines: Sequence[str], token: str) -> str:
+def render(nodeid: str, kind: str, summary: str, lines: Sequence[str], last_line: str) -> str:
     """Return the report as text; the last line runs the schedule again that showed it."""
     head = f"{kind}: {nodeid}\n  {summary}"
     why = "\n".join(f"  {line}" for line in lines)
-    return f'{head}\n\n{why}\n\nreplay: pytest "{nodeid}" --concur-replay={token}'
+    return f"{head}\n\n{why}\n\n{last_line}"

@@ -125,7 +125,7 @@ def judge_load(
         tail = judge.tail(windows, match.sessions, Random(seed))
         if tail.today is None:
             detail = f"the tail is compared from {judge.LEAST_TAIL_CALLS} calls on, there were {result.count}"
-            against = AgainstBaseline("within", detail)
+            against = AgainstBaseline("none", detail)
         elif not tail.stored:
             against = AgainstBaseline("none", "the stored sessions are too short to compare the tail")
         else:

@@ -43,6 +43,7 @@ class PluginState:
         self._around: Any = None
         self._concur: Any = None
         self._measured: MeasuredSession | None = None
+        self._has_replayed = True
         self.session: pytest.Session | None = None
         """Once it is over."""
 
@@ -53,13 +54,26 @@ class PluginState:
     def check_command_line(self) -> None:
         """Refuse wrong values on the command line before anything is collected."""
         try:
-            _ = self.mode, self.measured.update, self.measured.sessions
+            _ = self.measured.update, self.measured.sessions
+            self._check_replay_and_json()
             for option in option_table.OPTIONS:
                 text = self._config.getoption(f"concur_{option.name}", None)
                 if text is not None:
                     option_table.parse(option, text, option_table.flag_of(option))
         except ConcurrencyUsageError as error:
             raise pytest.UsageError(str(error)) from None
+
+    def _check_replay_and_json(self) -> None:
+        mode = self.mode
+        if self._config.getoption("concur_replay") is not None:
+            if mode == "off":
+                raise ConcurrencyUsageError(
+                    "--concur-replay with --concur=off: nothing would be replayed; take one off"
+                )
+            self._config.option.runxfail = True  # a failure is asked for: it is to be seen
+        path = self._config.getoption("concur_json")
+        if path and Path(path).is_dir():
+            raise ConcurrencyUsageError(f"--concur-json={path}: that is a folder; name a file")
 
     @property
     def mode(self) -> str:
@@ -78,8 +92,8 @@ class PluginState:
             raise pytest.Collector.CollectError(str(error)) from None
 
     def refuse(self, item: pytest.Item) -> None:
-        """Let a marked item fail that is of a kind that cannot be run."""
-        if self.mode == "off":
+        """Let a marked item fail that is of a kind that cannot be run; a doctest has the marker from its module."""
+        if self.mode == "off" or type(item).__name__ == "DoctestItem":
             return
         try:
             self._check_kind(item)
@@ -104,7 +118,7 @@ class PluginState:
         return option_table.resolve(
             arguments,
             lambda name: config.getoption(f"concur_{name}", None),
-            lambda name: config.getini(f"concur_{name}"),
+            lambda name: _ini_text(config, f"concur_{name}"),
             test=test,
         )
 
@@ -277,13 +291,13 @@ class PluginState:
             else:
                 report.longrepr = _as_longrepr(item, finding.report, finding.summary)
         elif report.passed and result.verdict == "inconclusive":
-            item.warn(pytest.PytestWarning(f"{item.nodeid}: concurrency inconclusive: {_reason(result)}"))
+            _warn(item, report, f"{item.nodeid}: concurrency inconclusive: {_reason(result)}")
         warnings = [finding for finding in result.findings if finding.is_warning]
         for finding in warnings[:MOST_WARNINGS]:
-            item.warn(pytest.PytestWarning(finding.report))
+            _warn(item, report, finding.report)
         if len(warnings) > MOST_WARNINGS:
             more = f"{len(warnings) - MOST_WARNINGS} more such warnings: --concur-json=FILE has them all"
-            item.warn(pytest.PytestWarning(f"{item.nodeid}: {more}"))
+            _warn(item, report, f"{item.nodeid}: {more}")
 
     def collect(self, result: dict[str, Any]) -> None:
         self._results[result["nodeid"]] = result
@@ -293,6 +307,14 @@ class PluginState:
         path = self._config.getoption("concur_json")
         if path and not hasattr(self._config, "workerinput"):
             write(Path(path), list(self._results.values()))
+
+    def check_replayed(self, session: pytest.Session) -> None:
+        """Let a session fail in which ``--concur-replay`` came to no test."""
+        config, passed = self._config, (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+        is_asked = config.getoption("concur_replay") is not None and not config.option.collectonly
+        if is_asked and not self._results and session.exitstatus in passed and not hasattr(config, "workerinput"):
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+            self._has_replayed = False
 
     def update_baselines(self, session: pytest.Session) -> None:
         """``--concur-update-baselines``: store sessions of the measuring tests that passed."""
@@ -318,6 +340,8 @@ class PluginState:
 
     def summarize(self, terminal: Any) -> None:
         """Say in one line what was explored."""
+        if not self._has_replayed:
+            terminal.write_line("concurrency: --concur-replay: no marked test was run, so nothing was replayed")
         if not self._results:
             return
         schedules = sum(each["explored"]["schedules"] for each in self._results.values())
@@ -368,6 +392,15 @@ class PluginState:
         return "concurrency: " + ", ".join(shown) if shown else None
 
 
+def _ini_text(config: pytest.Config, name: str) -> str:
+    """Return a setting of the ini file as text; TOML has lists, and numbers of its own."""
+    try:
+        value = config.getini(name)
+    except TypeError as error:
+        raise ConcurrencyUsageError(f"ini file: {error}\n  write it as a string") from None
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value or "")
+
+
 def _local_roots(config: pytest.Config) -> tuple[Path, ...]:
     """Folders beside the root whose code is the project's: where pytest was started, and the test paths' parents."""
     return (config.invocation_params.dir,)
@@ -379,6 +412,16 @@ def _reason(result: TestResult) -> str:
     if result.is_step_limited:
         parts.append("a run reached max_steps without a verdict; raise max_steps if the test is that long")
     return "; ".join(parts)
+
+
+def _warn(item: pytest.Item, report: pytest.TestReport, text: str) -> None:
+    """Warn; where warnings are errors (``-W error``), let the test fail by it, and nothing else."""
+    try:
+        item.warn(pytest.PytestWarning(text))
+    except pytest.PytestWarning:
+        if report.passed:
+            report.outcome = "failed"
+            report.longrepr = _as_longrepr(item, text, text.splitlines()[0])
 
 
 def _as_longrepr(item: pytest.Item, text: str, summary: str) -> Any:

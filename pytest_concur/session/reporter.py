@@ -15,7 +15,7 @@ from pytest_concur.explore.trial import Laboratory
 from pytest_concur.instrument.interpreter import VERSION
 from pytest_concur.model.schedule import Schedule, Token, digest
 from pytest_concur.model.verdict import Finding, TestResult
-from pytest_concur.options import Resolved
+from pytest_concur.options import Resolved, flags_to_replay
 
 if TYPE_CHECKING:
     from pytest_concur.explore.warn import Suspicion
@@ -30,6 +30,7 @@ class Reporter:
         self._options = options
         self._seed = seed
         self._hooks = hooks
+        self._flags = flags_to_replay(options)
 
     def note_failure(self, lab: Laboratory, reference: Reference, found: Found) -> tuple[Failure, str]:
         """Run what failed once more, observed, and note it; return the failure, with names, and the token."""
@@ -61,7 +62,11 @@ class Reporter:
             trace=seen,
             waiting=tuple(trial.record.waiting),
             running=tuple(trial.record.running),
-            failed=tuple((task, error_at(error)) for task, error in trial.record.failed),
+            failed=tuple(
+                (task, error_at(error))
+                for task, error in trial.record.failed or trial.record.unhandled
+                if error is not failure.error
+            ),
             is_sequential=found.is_sequential,
             order=reference.order,
             is_stable=found.is_stable,
@@ -72,6 +77,7 @@ class Reporter:
             seed=self._seed,
             uncontrolled=tuple(f"{each.what} at {each.where}" for each in self._result.uncontrolled),
             token=token,
+            flags=self._flags,
         )
         self._result.findings.append(
             Finding(
@@ -89,6 +95,7 @@ class Reporter:
 
     def note_suspicion(self, suspicion: Suspicion, *, is_warning: bool) -> None:
         """Note what may go wrong although nothing has."""
+        from pytest_concur.report.replay_line import replay_line
         from pytest_concur.report.suspicion import render
 
         schedule = suspicion.schedule
@@ -102,7 +109,13 @@ class Reporter:
                 preemptions=schedule.preemptions,
                 gil=None,
                 is_warning=is_warning,
-                report=render(self._result.nodeid, suspicion.kind, suspicion.summary, suspicion.lines, token),
+                report=render(
+                    self._result.nodeid,
+                    suspicion.kind,
+                    suspicion.summary,
+                    suspicion.lines,
+                    replay_line(self._result.nodeid, self._flags, token),
+                ),
             )
         )
 
@@ -113,9 +126,15 @@ class Reporter:
             ReplayDiverged: always.
         """
         summary = f"the replay token does not fit: diverged, {problem}"
-        finding = Finding("uncontrolled", summary, 0, token.encode(), token.schedule.preemptions, None)
+        finding = Finding(
+            "uncontrolled", summary, 0, token.encode(), token.schedule.preemptions, None, report=self._gone(summary)
+        )
         self._result.findings.append(finding)
         raise ReplayDiverged(summary)
+
+    def _gone(self, summary: str) -> str:
+        remedy = "the code has changed since, or the failure has gone: run the test without --concur-replay"
+        return f"{self._result.nodeid}\n  {summary}\n  {remedy}"
 
     def _token(
         self,

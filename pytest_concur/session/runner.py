@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -37,7 +38,7 @@ from pytest_concur.instrument.cache import CodeCache
 from pytest_concur.instrument.collector import quiet_collector
 from pytest_concur.instrument.interpreter import VERSION
 from pytest_concur.instrument.patch import Patch
-from pytest_concur.instrument.scope import Scope
+from pytest_concur.instrument.scope import Scope, has_prefix
 from pytest_concur.model.schedule import Token, TokenError, decode, digest
 from pytest_concur.model.verdict import Explored, Finding, Kind, TestResult, Uncontrolled
 from pytest_concur.options import Resolved
@@ -179,8 +180,19 @@ class TestRunner:
             elif reference.failure is not None:
                 self._report(lab, reference, self._sequential_finding(reference))
             else:
+                self._note_idle_settings(reference)
                 self._explore(lab, reference)
             self._longest_s, self._is_explored = lab.longest_ns / 1e9, True
+
+    def _note_idle_settings(self, reference: Reference) -> None:
+        """Say so where the test asks for what does not happen: most likely by mistake."""
+        for name in self._options.scope:
+            if not any(has_prefix(module, {name}) for module in list(sys.modules)):
+                self.result.notes.append(f"scope: there is no module {name!r}, or the test has not imported it")
+        if reference.task_count == 1 and self._measuring is None:
+            self.result.notes.append(
+                "nothing ran beside the test's body: start tasks with concur.run, or with threads=N, or start threads"
+            )
 
     @contextmanager
     def laboratory(self, *, is_free: bool = False) -> Iterator[Laboratory]:

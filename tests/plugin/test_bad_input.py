@@ -532,3 +532,79 @@ def test_keyboard_interrupt_ends_the_session_cleanly(pytester, body):
     assert "KeyboardInterrupt" in result.output
     assert "passed" not in result.outcomes, result.output
     assert (pytester.path / "left.txt").read_text(encoding="utf-8") == "nothing"
+
+
+def test_a_token_that_does_not_fit_is_no_expected_failure(pytester):
+    """Nor is the failure that a replay is asked for."""
+    text = RACY.replace("@pytest.mark.concurrency", "@pytest.mark.xfail\n@pytest.mark.concurrency", 1)
+    token = run_project(pytester, text, UNHURRIED).findings[0].token
+
+    assert replay(pytester, NODEID, token).exit == pytest.ExitCode.TESTS_FAILED
+    assert_no_pass(replay(pytester, NODEID, token[:-1]))
+
+
+@pytest.mark.parametrize("args", [["--concur=off"], ["-k", "test_plain"], ["--deselect", NODEID]])
+def test_a_token_that_comes_to_no_test_is_refused(pytester, args):
+    text = RACY + "\n\ndef test_plain():\n    pass\n"
+    token = failed_before(pytester).token
+
+    result = run_project(pytester, text, f"--concur-replay={token}", *args)
+
+    assert result.exit == pytest.ExitCode.USAGE_ERROR, result.output
+    assert "nothing would be replayed" in result.output or "nothing was replayed" in result.output
+
+
+def test_a_report_is_a_file_that_others_may_read(pytester):
+    """As the user's mask says; a folder is refused before anything runs."""
+    run_project(pytester, CORRECT)
+    (pytester.path / "folder").mkdir()
+    plain = pytester.path / "plain"
+    plain.touch()
+
+    assert (pytester.path / "report.json").stat().st_mode == plain.stat().st_mode
+    refused = run_project(pytester, CORRECT, "--concur-json=folder")
+    assert refused.exit == pytest.ExitCode.USAGE_ERROR
+    assert "--concur-json=folder: that is a folder" in refused.output
+    assert not list(pytester.path.rglob("*.partial"))
+
+
+def test_a_list_in_the_ini_file_is_read(pytester):
+    """TOML has lists; what it calls a number is refused by pytest, if at all, with the remedy."""
+    (pytester.path / "pyproject.toml").write_text(
+        '[tool.pytest.ini_options]\nconcur_scope = ["json", "email"]\nconcur_schedules = "3"\n', encoding="utf-8"
+    )
+
+    result = run_project(pytester, CORRECT)
+
+    assert result.only.verdict == "passed", result.output
+    assert result.only.explored["schedules"] <= 3
+
+
+@pytest.mark.parametrize(
+    ("marker", "note"),
+    [("", "nothing ran beside the test's body"), ("scope=['no.such_module']", "there is no module 'no.such_module'")],
+)
+def test_what_is_most_likely_a_mistake_is_told(pytester, marker, note):
+    text = f"""
+        @pytest.mark.concurrency({marker})
+        def test_program(concur):
+            assert Box().x == 0
+    """
+
+    assert note in run_project(pytester, module(text)).output
+
+
+@pytest.mark.parametrize("loop", ["while True: pass", "while True:\n            pass", "while 1: ..."])
+def test_a_loop_without_a_body_is_seen(pytester, loop):
+    text = f"""
+        @pytest.mark.concurrency(max_steps=2000)
+        def test_program(concur):
+            def spin():
+                {loop.replace("            ", "                    ")}
+
+            concur.run(spin, lambda: None)
+    """
+
+    found = assert_fails(run_project(pytester, module(text)), {"livelock"})
+
+    assert "spin" in found.summary

@@ -252,3 +252,36 @@ def test_a_ring_of_three_is_a_cycle(pytester: pytest.Pytester) -> None:
         """
     )
     assert assert_fails(run_project(pytester, text), ["lock-order"]).summary.count(" while it holds ") == 3
+
+
+WARNED_OF = {
+    "a data race": """
+        @pytest.mark.concurrency
+        def test_program(concur):
+            box = Box()
+
+            def add():
+                box.x += 1
+
+            concur.run(add, add)
+    """,
+    "an inconclusive test": """
+        @pytest.mark.concurrency(max_steps=100)
+        def test_program(concur):
+            boxes = [Box(), Box()]
+
+            def add(box):
+                for _ in range(300):
+                    box.x += 1
+
+            concur.run(lambda: add(boxes[0]), lambda: add(boxes[1]))
+    """,
+}
+
+
+@pytest.mark.parametrize("text", WARNED_OF.values(), ids=WARNED_OF.keys())
+def test_where_warnings_are_errors_one_fails_its_test_and_nothing_else(pytester, text):
+    result = run_project(pytester, module(text) + "\n\ndef test_plain():\n    pass\n", "-Werror")
+
+    assert result.outcomes == {"failed": 1, "passed": 1}, result.output
+    assert result.exit == pytest.ExitCode.TESTS_FAILED

@@ -1,0 +1,121 @@
+"""What a report says beside the failure itself: who else has failed, and how to run it again."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+import pytest
+from project import UNHURRIED, assert_fails, module, run_project, run_pytest
+
+HIDDEN = {
+    "a race": """
+        class Pool:
+            def __init__(self):
+                self.free = [1]
+
+            def take(self):
+                if self.free:
+                    return self.free.pop()
+
+
+        @pytest.mark.concurrency
+        def test_program():
+            pool, taken = Pool(), []
+
+            def work():
+                taken.append(pool.take())
+
+            threads = [threading.Thread(target=work) for _ in range(2)]
+            for each in threads:
+                each.start()
+            for each in threads:
+                each.join()
+            assert len(taken) == 2
+    """,
+    "no race": """
+        @pytest.mark.concurrency
+        def test_program():
+            taken = []
+            thread = threading.Thread(target=lambda: taken.append([].pop()))
+            thread.start()
+            thread.join()
+            assert len(taken) == 1
+    """,
+}
+
+
+@pytest.mark.parametrize("text", HIDDEN.values(), ids=HIDDEN.keys())
+def test_a_report_tells_what_ended_another_thread(pytester, text):
+    """The body's assertion is what follows from it; plain pytest would warn of the thread."""
+    result = run_project(pytester, module(text), UNHURRIED)
+
+    assert result.exit == pytest.ExitCode.TESTS_FAILED, result.output
+    assert re.search(r"has ended with IndexError: pop from empty list \(test_program\.py:\d+\)", result.output)
+
+
+IN_TASKS = """
+    @pytest.mark.concurrency
+    def test_program(concur):
+        box = Box()
+
+        def add():
+            box.x = int(box.x) + 1
+
+        concur.run(add, add)
+        assert box.x == 2
+"""
+IN_THREADS = """
+    @pytest.fixture
+    def box():
+        return Box()
+
+
+    @pytest.mark.concurrency
+    def test_program(box):
+        before = box.x
+        box.x = int(before) + 1
+        assert box.x == before + 1
+"""
+SETTINGS = {
+    "--concur-granularity=gil": IN_TASKS,
+    "--concur-timeouts=explore": IN_TASKS,
+    "--concur-threads=2": IN_THREADS,
+}
+
+
+@pytest.mark.parametrize(("option", "text"), SETTINGS.items(), ids=SETTINGS.keys())
+def test_the_replay_line_has_the_options_that_the_run_had(pytester, option, text):
+    """It is copied as it stands."""
+    result = run_project(pytester, module(text), UNHURRIED, option)
+    found = assert_fails(result, ["assertion"])
+    [line] = set(re.findall(rf"replay: pytest (.*--concur-replay={found.token})", result.output))
+
+    again = run_pytest(pytester, *shlex.split(line))
+
+    assert option in line
+    assert again.findings[0].summary == found.summary, again.output
+
+
+@pytest.mark.parametrize("name", ['q"uote', "$HOME", "`id`", "a b", "it's"])
+def test_the_replay_line_is_safe_in_a_shell(pytester, name):
+    """Names of tests come from parameters, which may be anything."""
+    text = f"""
+        @pytest.mark.parametrize("name", [{name!r}])
+        @pytest.mark.concurrency
+        def test_program(concur, name):
+            box = Box()
+
+            def add():
+                box.x = int(box.x) + 1
+
+            concur.run(add, add)
+            assert box.x == 2
+    """
+    result = run_project(pytester, module(text), UNHURRIED)
+    found = assert_fails(result, ["assertion"])
+
+    [line] = set(re.findall(rf"replay: pytest (.*) --concur-replay={found.token}", result.output))
+
+    assert shlex.split(line) == [result.only.nodeid]
+    assert not re.search(r"[$`]", re.sub(r"'[^']*'", "", line)), "nothing for the shell to expand"

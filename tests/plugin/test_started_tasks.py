@@ -1,0 +1,85 @@
+"""Tasks of ``concur.start``: what they raise is lost nowhere, and what would run nothing is refused."""
+
+from __future__ import annotations
+
+import pytest
+from project import UNHURRIED, assert_fails, assert_passes, module, replay, run_project
+
+UNASKED = {
+    "at every time": ("sequential-failure", "concur.start(lambda: 1 / 0).join()", "ZeroDivisionError"),
+    "nobody waits": ("sequential-failure", "concur.start(lambda: 1 / 0)", "ZeroDivisionError"),
+    "an argument that it does not take": (
+        "sequential-failure",
+        "concur.start(lambda: 1, name='x').join()",
+        "TypeError",
+    ),
+    "in some order": (
+        "exception",
+        """
+    def add():
+        seen = box.x
+        box.x = seen + 1
+        assert box.x == seen + 1
+
+    for task in [concur.start(add), concur.start(add)]:
+        task.join()
+        """,
+        "AssertionError",
+    ),
+}
+HEAD = """
+@pytest.mark.concurrency
+def test_program(concur):
+    box = Box()
+    """
+
+
+@pytest.mark.parametrize(("kind", "body", "error"), UNASKED.values(), ids=UNASKED.keys())
+def test_what_a_started_task_raises_fails_the_test_although_nobody_asks(pytester, kind, body, error):
+    result = run_project(pytester, module("") + HEAD + body, UNHURRIED)
+    found = assert_fails(result, [kind])
+
+    assert error in found.summary
+    assert replay(pytester, result.only.nodeid, found.token).findings[0].summary == found.summary
+
+
+ASKED = {
+    "expected": "with pytest.raises(ZeroDivisionError):\n        concur.start(lambda: 1 / 0).result()",
+    "after a join": """
+    task = concur.start(lambda: 1 / 0)
+    task.join()
+    with pytest.raises(ZeroDivisionError):
+        task.result()
+    """,
+    "it leaves": "concur.start(lambda: sys.exit(0)).join()",
+}
+
+
+@pytest.mark.parametrize("body", ASKED.values(), ids=ASKED.keys())
+def test_what_was_asked_for_is_none_of_the_test_s(pytester, body):
+    assert_passes(run_project(pytester, module("") + HEAD + body, UNHURRIED))
+
+
+RUN_NOTHING = {
+    "a coroutine function": "async def work(): pass",
+    "a generator function": "def work(): yield 1",
+    "an asynchronous generator function": "async def work(): yield 1",
+}
+
+
+@pytest.mark.parametrize("call", ["run", "start"])
+@pytest.mark.parametrize(("kind", "function"), RUN_NOTHING.items(), ids=RUN_NOTHING.keys())
+def test_a_function_whose_call_runs_nothing_is_refused(pytester, kind, function, call):
+    body = f"{function}\n    concur.{call}(work)"
+
+    result = run_project(pytester, module("") + HEAD + body)
+
+    assert result.exit == pytest.ExitCode.TESTS_FAILED
+    assert f"concur.{call} got <function" in result.output
+    assert kind in result.output
+
+
+def test_a_list_of_functions_is_refused_with_the_remedy(pytester):
+    result = run_project(pytester, module("") + HEAD + "concur.run([print, print])")
+
+    assert "concur.run(*functions)" in result.output
