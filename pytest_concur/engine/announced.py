@@ -47,7 +47,7 @@ class AnnouncedLock(ControlledLock):
             self._execution.operate(self._try)
         got = self._acquire(blocking, timeout)
         if got and self._witness is not None and self._depth == 1:
-            self._tell_acquired(may_block=blocking)
+            self._tell_acquired(may_block=blocking and timeout == -1)
         return got
 
     __enter__ = acquire
@@ -56,7 +56,7 @@ class AnnouncedLock(ControlledLock):
     def unasked_acquire(self, blocking: bool = True, timeout: float | None = -1) -> bool:
         got = super().unasked_acquire(blocking, timeout)
         if got and self._depth == 1:
-            self._tell_acquired(may_block=blocking)
+            self._tell_acquired(may_block=blocking and timeout in (-1, None))
         return got
 
     def release(self) -> None:

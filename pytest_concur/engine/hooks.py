@@ -55,6 +55,7 @@ _STARTS_OF_PROCESSES = [
 ]
 _METHODS = {type(len), type(SIMPLE_QUEUE().get)}  # of built-in functions, and of methods bound to a built-in object
 _UNBOUND = type(list.append)
+_BOUND = {types.MethodType, types.BuiltinMethodType, types.MethodWrapperType}
 _QUIET = {"acquire": "quiet_acquire", "release": "quiet_release"}
 _UNASKED = {name: f"unasked_{name}" for name in ("acquire", "release", "put", "get")}
 _INLINED = {
@@ -126,10 +127,10 @@ class Hooks:
     def bind(self, placeholder: tuple[Any, ...]) -> object:
         """Return the callable that a placeholder constant in rewritten code stands for."""
         role = placeholder[1]
-        if role == "observe":
-            return self._observer_of(placeholder)
-        if role == "operate":
-            return self._announcer_of(placeholder)
+        if role in ("observe", "operate"):
+            of_method = (*placeholder[:2], "method", *placeholder[3:]) if placeholder[2] == "bound" else placeholder
+            hook = self._observer_of(of_method) if role == "observe" else self._announcer_of(of_method)
+            return hook if of_method is placeholder else lambda values: hook((_owner_of(values[0]),))
         if role == "calls":
             return partial(self._note_call, _INLINED[placeholder[2]])
         return self._by_role[role]
@@ -510,6 +511,11 @@ class Hooks:
                     self._is_observing = False
 
         return observe
+
+
+def _owner_of(method: Any) -> object:
+    """Return the object that a bound method belongs to; anything else is its own."""
+    return method.__self__ if type(method) in _BOUND else method
 
 
 def _call(function: Any, args: Any, kwargs: Any) -> Callable[[], Any]:

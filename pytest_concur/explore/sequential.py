@@ -103,7 +103,7 @@ def _in_all_orders(lab: Laboratory, sleeps_through: SleepsThrough, deadline: flo
     if first is None:
         if reference.failing is not None and reference.failing.has_passed_before:
             reference.order = AGAIN
-            _excuse(reference)
+            _excuse(reference, lab)
         return reference
     reference.task_count, reference.result = first.record.task_count, first.result
     reference.contested = first.record.contested
@@ -111,7 +111,7 @@ def _in_all_orders(lab: Laboratory, sleeps_through: SleepsThrough, deadline: flo
     signs = Signs(lab.patch.is_users, partial(_note_caller, lab, callers))
     again = _run(lab, reference, _in_order(), AGAIN, signs=signs)
     if again is None:
-        _excuse(reference)
+        _excuse(reference, lab)
         return reference
     if callers:
         lab.patch.mark_callers(frozenset(callers))
@@ -129,13 +129,17 @@ def _in_all_orders(lab: Laboratory, sleeps_through: SleepsThrough, deadline: flo
     return reference
 
 
-def _excuse(reference: Reference) -> None:
+def _excuse(reference: Reference, lab: Laboratory) -> None:
     """A run that gets stuck where the same run before did not: the world was not fresh, so nothing is claimed.
 
-    A worker thread that the body starts once and keeps in a global, say, was ended with the run before.
+    A worker thread that the body starts once and keeps in a global, say, was ended with the run before. Then this one
+    starts fewer; it may as well wait until a time-out.
     """
-    failure = reference.failure
-    if failure is not None and failure.kind in ("deadlock", "livelock", "thread-leak"):
+    failure, failing = reference.failure, reference.failing
+    if failure is None or failing is None:
+        return
+    is_stuck = failure.kind in ("deadlock", "livelock", "thread-leak")
+    if is_stuck or failing.record.task_count < lab.most_tasks_ended:
         reference.uncontrolled.append(("the body cannot be repeated: state outlives a run", failure.summary))
         reference.failure = reference.failing = None
         reference.is_exhausted = True

@@ -138,6 +138,9 @@ class Laboratory:
         Of several such runs the one with most tasks.
         """
 
+        self.most_tasks_ended = 0
+        """Tasks of a run of which some had to be ended; of several the one with most."""
+
     def run(
         self,
         make_scheduler: Callable[[], Scheduler],
@@ -314,6 +317,8 @@ class Laboratory:
         record = execution.record
         if record.ended and record.slept_over and record.task_count > self.cut_short[0]:
             self.cut_short = record.task_count, record.ended
+        if record.ended:
+            self.most_tasks_ended = max(self.most_tasks_ended, record.task_count)
         if record.broken is not None:
             raise InternalError(
                 "pytest-concur itself went wrong while it ran this test, which says nothing of the test: "

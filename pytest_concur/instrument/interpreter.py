@@ -6,6 +6,7 @@ Everything here that depends on a version says so once; the rest of the package 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from bytecode import Instr, Label
@@ -108,6 +109,34 @@ def call_on_top(function: object) -> list[Instr]:
 def callable_from_top() -> list[Instr]:
     """Turn a value on top of the stack into what a call without ``self`` wants below its arguments."""
     return [_NULL] if NULL_ABOVE_CALLABLE else [_NULL, _SWAP_2]
+
+
+def loaded_for_call(instructions: Sequence[object], index: int) -> int | None:
+    """Return the place behind which a function loaded at ``index`` lies on the stack as a call wants it.
+
+    ``None`` if it is seen at once that it is loaded for something else.
+    """
+    load = instructions[index]
+    assert isinstance(load, Instr), "what loads is an instruction"
+    if load.name == "LOAD_GLOBAL":
+        return index if is_loaded_to_call(load) else None
+    if is_method_load(load) or not NULL_ABOVE_CALLABLE:
+        return index  # before 3.13 a NULL may lie below; if there is none, this is no call
+    following = instructions[index + 1] if index + 1 < len(instructions) else None
+    return index + 1 if isinstance(following, Instr) and following.name == "PUSH_NULL" else None
+
+
+def arguments_of_call(instr: Instr) -> int | None:
+    """Return how many values lie above the function that the instruction calls; ``None`` if it calls none in place."""
+    count: Any = instr.arg
+    if instr.name == CALL_BEGINS:
+        return int(count)
+    return int(count) + 1 if instr.name == "CALL_KW" else None  # above them lie the names
+
+
+def depth_of_callable(call: Instr) -> int:
+    """Return the place on the stack, 1 = top, of a function that was loaded as a value, at its call."""
+    return (arguments_of_call(call) or 0) + (2 if NULL_ABOVE_CALLABLE else 1)
 
 
 def unless_next_is_none(iterator: object, block: list[Instr]) -> list[Instr | Label]:

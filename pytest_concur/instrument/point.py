@@ -6,7 +6,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal[
-    "attribute", "item", "global", "cell", "iterate", "method", "test", "builtin", "system", "resume", "jump", "call"
+    "attribute",
+    "item",
+    "global",
+    "cell",
+    "iterate",
+    "method",
+    "bound",
+    "test",
+    "builtin",
+    "system",
+    "resume",
+    "jump",
+    "call",
 ]
 
 
@@ -24,3 +36,6 @@ class Point:
 
     calls_system: bool = False
     """There is one more point before a ``call``: what is called lets the GIL go, and then touches files or the like."""
+
+    loaded_at: int | None = None
+    """Of a ``bound`` method, which is met where it is called: the instruction that loads it."""

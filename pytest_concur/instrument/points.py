@@ -32,22 +32,28 @@ CONTAINER_METHODS = frozenset(
 """Methods of mutable built-in containers and of those in ``collections``."""
 
 STATE_QUERIES = frozenset(
-    "locked is_set is_alive is_done empty full qsize done running cancelled notify notify_all send throw __next__ "
-    "heappush heappop heapify heapreplace heappushpop insort insort_left insort_right".split()
+    "locked is_set is_alive is_done empty full qsize done running cancelled notify notify_all send throw "
+    "__next__".split()
 )
 """Methods and functions that look at, or change, what another task may change, outside the user's code."""
 
-READERS = frozenset(
+FUNCTIONS_OF_SEQUENCES = frozenset(
+    "heappush heappop heapify heapreplace heappushpop insort insort_left insort_right bisect bisect_left "
+    "bisect_right".split()
+)
+"""Those of ``heapq`` and ``bisect``, which are imported by name or called by way of the module."""
+
+READERS = FUNCTIONS_OF_SEQUENCES | frozenset(
     "len next iter list tuple set dict frozenset sorted sum min max any all reversed enumerate zip map filter vars "
-    "getattr setattr delattr hasattr heappush heappop heapify heapreplace heappushpop insort insort_left "
-    "insort_right".split()
+    "getattr setattr delattr hasattr".split()
 )
 """Built-in functions that read, or change, the object they are given."""
 
 WRITING_METHODS = frozenset(
     "append appendleft extend extendleft insert remove pop popleft popitem clear sort reverse rotate update setdefault "
     "add discard difference_update intersection_update symmetric_difference_update move_to_end send notify notify_all "
-    "subtract heappush heappop heapify setattr delattr next".split()
+    "subtract heappush heappop heapify heapreplace heappushpop insort insort_left insort_right setattr delattr "
+    "next".split()
 )
 
 ARGUMENT = ".0"
@@ -60,6 +66,15 @@ _MAY_CALL = frozenset({
     "BINARY_SUBSCR", "STORE_SUBSCR", "DELETE_SUBSCR", "CONTAINS_OP",
 })  # fmt: skip
 """Instructions that may lead to a function written in C, by whatever way."""
+
+_OVER = frozenset({"JUMP_FORWARD", "FOR_ITER", "SEND"})
+"""Jumps that lead on to the end of an expression."""
+
+_RUN_NOTHING = frozenset({"LOAD_FAST", "LOAD_FAST_LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_CONST", "PUSH_NULL", "KW_NAMES"})
+"""Instructions behind which nothing has happened: what is met before them could as well be met behind them."""
+
+MOST_INSTRUCTIONS_OF_A_CALL = 1_000
+"""Instructions followed from where a function is loaded to where it is called."""
 
 _UPDATES = frozenset({"LIST_EXTEND", "SET_UPDATE", "DICT_UPDATE", "DICT_MERGE"})
 _LOADS = frozenset({"LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_DEREF", "LOAD_GLOBAL", "LOAD_ATTR", "BINARY_SUBSCR"})
@@ -98,10 +113,9 @@ def find_points(
         point = _access(instr, previous, written, is_generator)
         if point is not None and point.kind == "iterate" and _iterates_range(instructions, index):
             point = None
-        if point is not None and point.kind == "builtin" and (called := _call_of(instructions, index)) is not None:
-            place, arguments = called
-            points[place] = replace(point, stack=tuple(range(arguments, max(arguments - 2, 0), -1)))
-        elif point is not None:
+        if point is not None and point.kind in ("builtin", "method"):
+            index, point = _where_it_is_called(instructions, index, point)
+        if point is not None:
             points[index] = point
         if instr.name != "COPY":  # ``a and b`` tests a copy of what was loaded
             previous = instr
@@ -197,31 +211,64 @@ def _access(instr: Instr, previous: Instr | None, written: WrittenNames, is_gene
     return None
 
 
+def _where_it_is_called(instructions: Sequence[object], index: int, point: Point) -> tuple[int, Point]:
+    """Return where a function or a method is called that is loaded at ``index``, and the point as it is met there.
+
+    What its arguments run comes first. If there are none to run, or the call is not plain to see, it stays where it is.
+    """
+    place = _call_of(instructions, index)
+    if place is None:
+        return index, point
+    call = instructions[place]
+    if not isinstance(call, Instr):
+        return index, point
+    if point.kind == "builtin":
+        count = interpreter.arguments_of_call(call) if call.name == interpreter.CALL_BEGINS else 0
+        return (place, replace(point, stack=tuple(range(count, max(count - 2, 0), -1)))) if count else (index, point)
+    between = instructions[index + 1 : place]
+    if all(isinstance(each, Instr) and each.name in _RUN_NOTHING for each in between):
+        return index, point
+    depth = interpreter.depth_of_callable(call)
+    return place, replace(point, kind="bound", stack=(depth,), loaded_at=index)
+
+
 def _attribute_load(name: str, instr: Instr, written: WrittenNames) -> Point | None:
+    if name in FUNCTIONS_OF_SEQUENCES:
+        return Point("builtin", name, name in WRITING_METHODS)
     if interpreter.is_method_load(instr) and (name in CONTAINER_METHODS or name in STATE_QUERIES):
         return Point("method", name, name in WRITING_METHODS, (1,))
     return Point("attribute", name, False, (1,)) if name in written.attributes else None
 
 
-def _call_of(instructions: Sequence[object], index: int) -> tuple[int, int] | None:
-    """Return where the function that is loaded at ``index`` is called, and with how many arguments.
+def _call_of(instructions: Sequence[object], index: int) -> int | None:
+    """Return where the function or the method that is loaded at ``index`` is called; ``None`` if it is handed on.
 
-    ``None`` if that is not plain to see: no call in place, no argument, keywords, jumps in between.
+    One way through the arguments is followed: past a condition, over a loop. They all leave the same on the stack.
     """
-    if not interpreter.is_loaded_to_call(instructions[index]):  # type: ignore[arg-type]
+    place = interpreter.loaded_for_call(instructions, index)
+    if place is None:
         return None
-    depth, previous = 0, ""
-    for place in range(index, len(instructions)):
-        instr = instructions[place]
-        if not isinstance(instr, Instr) or instr.has_jump():
-            return None
-        if instr.name == interpreter.CALL_BEGINS and isinstance(instr.arg, int) and depth == instr.arg + 2:
-            return (place, instr.arg) if instr.arg and previous != "KW_NAMES" else None
-        taken, given = instr.pre_and_post_stack_effect(jump=False)
-        if place > index and depth + taken < 2:
+    labels: dict[int, int] | None = None
+    above = 0  # on the stack, of arguments so far
+    for _ in range(MOST_INSTRUCTIONS_OF_A_CALL):
+        place += 1
+        instr = instructions[place] if place < len(instructions) else None
+        if not isinstance(instr, Instr):
+            if instr is None:
+                return None
+            continue
+        if interpreter.arguments_of_call(instr) == above:
+            previous = instructions[place - 1]
+            has_names = isinstance(previous, Instr) and previous.name == "KW_NAMES"
+            return place - has_names
+        jumps = instr.name in _OVER
+        taken, given = instr.pre_and_post_stack_effect(jump=jumps)
+        if above + taken < 0 or (instr.is_final() and not jumps):
             return None  # something else takes the function
-        depth += taken + given
-        previous = instr.name
+        above += taken + given
+        if jumps:
+            labels = labels or {id(each): at for at, each in enumerate(instructions) if isinstance(each, Label)}
+            place = labels[id(instr.arg)]
     return None
 
 

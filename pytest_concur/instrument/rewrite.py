@@ -112,6 +112,7 @@ def rewrite(code: types.CodeType, recipe: Recipe) -> types.CodeType:
         muted = {index for index in points if (key, index) in recipe.muted}
         silent = muted - loop_guards(instructions, points, muted)
         points = {index: point for index, point in points.items() if index not in silent}
+    bound = {point.loaded_at for point in points.values()}
     out: list[Any] = []
     is_in_call = False
     for index, instr in enumerate(instructions):
@@ -122,6 +123,8 @@ def rewrite(code: types.CodeType, recipe: Recipe) -> types.CodeType:
         own = [instr]
         if instr.name in interpreter.MAY_CHANGE and not _is_kept(instructions, index):
             own = _instruction(instr, recipe)
+        if index in bound and own == [instr]:
+            own = interpreter.as_attribute_load(instr) or own
         if point is None:
             out += own
         elif point.kind == "call":

@@ -21,31 +21,57 @@ LEFT_OUT = _LeftOut()
 _ATOMS = (int, float, complex, str, bytes, bool, type(None), range)
 
 
+MOST_VALUES = 100_000
+DEEPEST = 100
+"""Values in an outcome, one inside another, beyond which they are left out."""
+
+
 def comparable(value: Any) -> Any:
     """Return ``value`` as nested tuples that compare by value, with :data:`LEFT_OUT` where that is impossible."""
-    if isinstance(value, enum.Enum):
-        return ("enum", type(value).__qualname__, value.name)
-    if isinstance(value, float) and value != value:
-        return ("nan",)  # nan is unequal to itself, and yet no news
-    if type(value) in _ATOMS:
-        return value
-    if isinstance(value, BaseException):
-        return ("exception", type(value).__qualname__, tuple(map(comparable, value.args)))
-    if dataclasses.is_dataclass(value) and not isinstance(value, type) and _has_own_equality(value):
-        names = [field.name for field in dataclasses.fields(value) if field.compare]
-        return (type(value).__qualname__, *((name, comparable(getattr(value, name, LEFT_OUT))) for name in names))
-    if isinstance(value, Mapping):
-        pairs = [(comparable(key), comparable(item)) for key, item in value.items()]
-        return ("mapping", tuple(sorted(pairs, key=repr)))
-    if isinstance(value, Set):
-        return ("set", tuple(sorted(map(comparable, value), key=repr)))
-    if isinstance(value, list | tuple):
-        return (type(value).__qualname__, *map(comparable, value))
-    if isinstance(value, bytearray | memoryview):
-        return ("bytes", bytes(value))
-    if isinstance(value, type):
-        return ("type", value.__module__, value.__qualname__)
-    return _other(value)
+    return _Reading().of(value)
+
+
+class _Reading:
+    """Reads one value with all that is inside; not what contains itself."""
+
+    def __init__(self) -> None:
+        self._around: set[int] = set()
+        self._left = MOST_VALUES
+
+    def of(self, value: Any) -> Any:
+        if type(value) in _ATOMS:
+            return value if value == value else ("nan",)  # nan is unequal to itself, and yet no news
+        self._left -= 1
+        if self._left < 0 or len(self._around) > DEEPEST or id(value) in self._around:
+            return LEFT_OUT
+        self._around.add(id(value))
+        try:
+            return self._inside(value)
+        finally:
+            self._around.discard(id(value))
+
+    def _inside(self, value: Any) -> Any:
+        if isinstance(value, enum.Enum):
+            return ("enum", type(value).__qualname__, value.name)
+        if isinstance(value, float) and value != value:
+            return ("nan",)
+        if isinstance(value, BaseException):
+            return ("exception", type(value).__qualname__, tuple(map(self.of, value.args)))
+        if dataclasses.is_dataclass(value) and not isinstance(value, type) and _has_own_equality(value):
+            names = [field.name for field in dataclasses.fields(value) if field.compare]
+            return (type(value).__qualname__, *((name, self.of(getattr(value, name, LEFT_OUT))) for name in names))
+        if isinstance(value, Mapping):
+            pairs = [(self.of(key), self.of(item)) for key, item in value.items()]
+            return ("mapping", tuple(sorted(pairs, key=repr)))
+        if isinstance(value, Set):
+            return ("set", tuple(sorted(map(self.of, value), key=repr)))
+        if isinstance(value, list | tuple):
+            return (type(value).__qualname__, *map(self.of, value))
+        if isinstance(value, bytearray | memoryview):
+            return ("bytes", bytes(value))
+        if isinstance(value, type):
+            return ("type", value.__module__, value.__qualname__)
+        return _other(value)
 
 
 def _other(value: Any) -> Any:
@@ -53,7 +79,10 @@ def _other(value: Any) -> Any:
     kind: Any = type(value)
     if kind.__eq__ is object.__eq__ or kind.__repr__ is object.__repr__:
         return LEFT_OUT
-    text = repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:
+        return LEFT_OUT
     return LEFT_OUT if " at 0x" in text else ("value", type(value).__qualname__, text)
 
 

@@ -42,6 +42,9 @@ class FailureReport:
     seed: int
     uncontrolled: tuple[str, ...]
     token: str
+    goes_on: str = ""
+    """A task that waited and went on, where no task was interrupted."""
+
     flags: tuple[str, ...] = ()
     """Options of the command line that a replay needs."""
 
@@ -127,8 +130,14 @@ def _cell(step: Step) -> str:
 def _why(report: FailureReport) -> str:
     if report.kind == "sequential-failure":
         order = f" ({report.order})" if report.order else ""
+        what = f"This happens without any switch between tasks{order}: it is no concurrency bug"
+        if report.goes_on:
+            what = (
+                f"This happens without interrupting a task{order}; but {report.goes_on} waits in the middle, and "
+                "meanwhile others go on"
+            )
         return (
-            f"This happens without any switch between tasks{order}: it is no concurrency bug.\n"
+            f"{what}.\n"
             "If it fails only when repeated, the test leaves state behind that outlives one run of its body."
             + "".join(f"\n{line.strip()}" for line in _ended(report))
         )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,13 @@ class FreshFixtures:
         )
 
     def release_first(self) -> None:
-        """Tear down what pytest has set up for the test already: the first run begins afresh, too."""
+        """Tear down what pytest has set up for the test already: the first run begins afresh, too.
+
+        What a fixture finds wrong then is that the test has not run.
+        """
         if self._is_needed:
-            self._tear_down()
+            with suppress(Exception):
+                self._tear_down()
 
     def call(self, call: Callable[[dict[str, Any]], Any]) -> Any:
         """Set up, call with the fixtures' values, tear down; errors of the call come before errors of the tear-down."""

@@ -129,6 +129,11 @@ class PluginState:
                 f"{item.nodeid}: @pytest.mark.concurrency and hypothesis' @given on one test are not supported yet; "
                 "call the code under test in a plain marked test, or take one of the two off"
             )
+        if "subtests" in getattr(item, "fixturenames", ()):
+            raise ConcurrencyUsageError(
+                f"{item.nodeid}: @pytest.mark.concurrency does not go with the fixture subtests, which keeps failures "
+                "from the runs; use @pytest.mark.parametrize"
+            )
         if inspect.iscoroutinefunction(function):
             raise ConcurrencyUsageError(
                 f"{item.nodeid}: @pytest.mark.concurrency is for threads; this test is a coroutine function"

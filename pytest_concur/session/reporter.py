@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
@@ -77,6 +78,7 @@ class Reporter:
             seed=self._seed,
             uncontrolled=tuple(f"{each.what} at {each.where}" for each in self._result.uncontrolled),
             token=token,
+            goes_on=_who_goes_on(found.schedule, seen.names),
             flags=self._flags,
         )
         self._result.findings.append(
@@ -156,3 +158,10 @@ class Reporter:
             is_witnessed,
             tuple(digest(site, 16) for site in sites),
         ).encode()
+
+
+def _who_goes_on(schedule: Schedule, names: Sequence[str]) -> str:
+    """Return the name of a task beside the body's that had more than one turn; empty if none had."""
+    turns = Counter(segment.task for segment in schedule.segments if segment.task)
+    again = [task for task, count in turns.items() if count > 1 and task < len(names)]
+    return names[again[0]] if again else ""
