@@ -21,9 +21,9 @@ LEFT_OUT = _LeftOut()
 _ATOMS = (int, float, complex, str, bytes, bool, type(None), range)
 
 
-MOST_VALUES = 100_000
+MOST_VALUES = 50_000
 DEEPEST = 100
-"""Values in an outcome, one inside another, beyond which they are left out."""
+"""Containers in a value, and how many of them one inside another, beyond which they are left out."""
 
 
 def comparable(value: Any) -> Any:

@@ -9,10 +9,12 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from pytest_concur.engine.hooks import Hooks
 from pytest_concur.engine.stacks import stacks
 from pytest_concur.errors import TaskAborted
+from pytest_concur.instrument.collector import all_objects
 
 
 def set_children_free(hooks: Hooks) -> None:
@@ -118,3 +120,19 @@ def forget_threads() -> Iterator[None]:
                 active.pop(ident, None)
             for thread in [each for each in limbo if each not in before and each.ident not in living]:
                 limbo.pop(thread, None)
+
+
+def renew_pools() -> None:
+    """Let pools that outlive the test start threads anew: those that it had start in a run were ended with the run.
+
+    A pool counts its threads and how many of them are idle; work for one that has gone would wait for ever.
+    """
+    pools: Any = sys.modules.get("concurrent.futures.thread")
+    if pools is None or all(thread.is_alive() for thread in list(pools._threads_queues)):
+        return
+    executors: list[Any] = [each for each in all_objects() if issubclass(type(each), pools.ThreadPoolExecutor)]
+    for pool in executors:
+        gone = {thread for thread in getattr(pool, "_threads", ()) if not thread.is_alive()}
+        if gone and not pool._shutdown:
+            pool._threads.difference_update(gone)
+            pool._idle_semaphore = threading.Semaphore(0)

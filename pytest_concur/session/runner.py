@@ -44,7 +44,7 @@ from pytest_concur.model.verdict import Explored, Finding, Kind, TestResult, Unc
 from pytest_concur.options import Resolved
 from pytest_concur.session.collected import Collected
 from pytest_concur.session.fresh_fixtures import FreshFixtures
-from pytest_concur.session.process import forget_threads, note_unraisable, one_processor
+from pytest_concur.session.process import forget_threads, note_unraisable, one_processor, renew_pools
 from pytest_concur.session.replay_token import divergence, problem_of
 from pytest_concur.session.reporter import Reporter
 from pytest_concur.strategies import make_strategies
@@ -206,6 +206,7 @@ class TestRunner:
         patch = Patch(self._scope(), around.cache, around.hooks.bind, module, waits_for_calls=not is_free)
         lab = Laboratory(self._run_body, around.outcomes, patch, around.hooks, self._settings())
         with ExitStack() as stack:
+            stack.callback(renew_pools)
             stack.callback(around.cache.save)
             stack.callback(patch.remove)
             stack.callback(patch.discovery.stop)

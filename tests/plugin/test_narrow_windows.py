@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import pytest
-from project import UNHURRIED, fails, module, replay, run_project, run_pytest
+from project import UNHURRIED, assert_fails, fails, module, replay, run_project, run_pytest
 
 from pytest_concur.model.schedule import decode
 
@@ -76,3 +78,58 @@ def test_what_fails_in_the_fair_end_of_a_long_run_replays(pytester, strategy):
 
     again = replay(pytester, "test_program.py::test_program", finding.token).only
     assert fails(again, {finding.kind})
+
+
+BEFORE_THE_CALL = {
+    "a number that is given out": """
+        numbers = itertools.count(1)
+        work = lambda: out.append(next(numbers))
+    """,
+    "a queue": """
+        items = queue.Queue()
+        items.put(1)
+        items.put(2)
+        work = lambda: out.append(items.get())
+    """,
+    "a condition among the arguments": """
+        numbers = itertools.count(1)
+        work = lambda: out.append(next(numbers) if box else None)
+    """,
+    "arguments by name": """
+        numbers, box = itertools.count(1), {"last": 0}
+        work = lambda: box.update(last=next(numbers)) or (out.clear(), out.extend([1, box["last"]]))
+    """,
+}
+
+
+@pytest.mark.parametrize("body", BEFORE_THE_CALL.values(), ids=BEFORE_THE_CALL.keys())
+def test_what_the_arguments_of_a_method_run_comes_before_the_method(pytester, body):
+    """Another task may come in between; the search knows, and claims no more than it has tried."""
+    body = textwrap.indent(textwrap.dedent(body).strip(), 4 * " ")
+    text = (
+        f"import itertools\n\n\n@pytest.mark.concurrency\ndef test_program(concur):\n    out, box = [], Box()\n{body}"
+    )
+    text += "\n    concur.run(work, work)\n    assert out == [1, 2]\n"
+    result = run_project(pytester, module("") + text, UNHURRIED)
+    found = assert_fails(result, ["assertion"])
+
+    assert replay(pytester, result.only.nodeid, found.token).findings[0].summary == found.summary
+
+
+@pytest.mark.parametrize("way", ["import heapq", "from heapq import heappop"])
+def test_a_heap_is_met_by_whatever_name(pytester, way):
+    text = f"""
+        {way}
+
+        @pytest.mark.concurrency
+        def test_program(concur):
+            heap = [1]
+
+            def take():
+                if heap:
+                    {"heapq." * ("from" not in way)}heappop(heap)
+
+            concur.run(take, take)
+    """
+
+    assert "IndexError" in assert_fails(run_project(pytester, module(text), UNHURRIED), ["exception"]).summary

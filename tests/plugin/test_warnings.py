@@ -285,3 +285,43 @@ def test_where_warnings_are_errors_one_fails_its_test_and_nothing_else(pytester,
 
     assert result.outcomes == {"failed": 1, "passed": 1}, result.output
     assert result.exit == pytest.ExitCode.TESTS_FAILED
+
+
+def test_what_is_handed_over_in_the_call_is_no_race(pytester):
+    """The object is made before it is appended, and who takes it knows all about it."""
+    text = """
+        @pytest.mark.concurrency(data_races="error")
+        def test_program(concur):
+            boxes = deque()
+
+            def take():
+                while not boxes:
+                    time.sleep(0.01)
+                box = boxes.popleft()
+                box.x += 1
+                return box.x
+
+            assert concur.run(lambda: boxes.append(Box()), take)[1] == 1
+    """
+
+    assert_passes(run_project(pytester, module(text), UNHURRIED))
+
+
+def test_who_tries_for_a_time_is_in_nobody_s_way(pytester):
+    """Locks in opposite orders end in no deadlock if one of them is given up."""
+    text = """
+        @pytest.mark.concurrency(lock_order="error")
+        def test_program(concur):
+            one, two = threading.Lock(), threading.Lock()
+
+            def take_both(first, second):
+                while True:
+                    with first:
+                        if second.acquire(timeout=0.1):
+                            return second.release()
+                    time.sleep(random.random())
+
+            concur.run(lambda: take_both(one, two), lambda: take_both(two, one))
+    """
+
+    assert_passes(run_project(pytester, module(text), UNHURRIED))

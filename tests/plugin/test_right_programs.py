@@ -1,0 +1,228 @@
+"""Programs that are right, of kinds that were once called wrong; others that are none of ours are refused."""
+
+from __future__ import annotations
+
+import pytest
+from project import UNHURRIED, assert_passes, module, run_project
+
+VERIFIED = {
+    "a fixture": """
+        from unittest import mock
+
+
+        @pytest.fixture
+        def callback():
+            asked = mock.Mock(return_value=1)
+            yield asked
+            assert asked.called
+
+
+        @pytest.mark.concurrency
+        def test_program(concur, callback):
+            assert concur.run(callback, callback) == [1, 1]
+    """,
+    "a class": """
+        class TestProgram:
+            def setup_method(self):
+                self.box, self.lock = Box(), threading.Lock()
+
+            def teardown_method(self):
+                assert self.box.x == 2
+
+            @pytest.mark.concurrency
+            def test_program(self, concur):
+                def add():
+                    with self.lock:
+                        self.box.x += 1
+
+                concur.run(add, add)
+    """,
+}
+
+
+@pytest.mark.parametrize("text", VERIFIED.values(), ids=VERIFIED.keys())
+def test_a_fixture_that_looks_at_the_end_whether_all_was_done(pytester, text):
+    """It is not asked where the test has not run yet."""
+    assert_passes(run_project(pytester, module(text), UNHURRIED))
+
+
+RESULTS = {
+    "a tree whose nodes know their parents": """
+        import dataclasses
+
+        @dataclasses.dataclass
+        class Node:
+            children: list
+            parent: object = None
+
+        def make():
+            root = Node([])
+            root.children += [Node([], root), Node([], root)]
+            return root
+    """,
+    "a list that is in itself": """
+        def make():
+            result = []
+            result.append(result)
+            return result
+    """,
+    "a deep one": """
+        def make():
+            result = []
+            for _ in range(5000):
+                result = [result]
+            return result
+    """,
+    "a wide one": """
+        def make():
+            result = []
+            for _ in range(60):
+                result = [result, result]
+            return result
+    """,
+}
+
+
+@pytest.mark.parametrize("text", RESULTS.values(), ids=RESULTS.keys())
+def test_results_that_cannot_be_compared_to_their_end(pytester, text):
+    program = """
+
+        @pytest.mark.concurrency(schedules=2)
+        def test_program(concur):
+            concur.run(make, make)
+    """
+
+    assert_passes(run_project(pytester, module(text) + module(program), UNHURRIED))
+
+
+HELPERS_KEPT = {
+    "a worker": """
+        from concurrent.futures import Future
+
+        JOBS, WORKERS = queue.Queue(), []
+
+        def serve():
+            while True:
+                reply, number = JOBS.get()
+                reply.set_result(2 * number)
+
+        def double(number):
+            if not WORKERS:
+                WORKERS.append(threading.Thread(target=serve, daemon=True))
+                WORKERS[0].start()
+            reply = Future()
+            JOBS.put((reply, number))
+            return reply.result(timeout=20)
+    """,
+    "an event loop": """
+        import asyncio
+
+        LOOPS = []
+
+        async def doubled(number):
+            return 2 * number
+
+        def double(number):
+            if not LOOPS:
+                LOOPS.append(asyncio.new_event_loop())
+                threading.Thread(target=LOOPS[0].run_forever, daemon=True).start()
+            return asyncio.run_coroutine_threadsafe(doubled(number), LOOPS[0]).result(5)
+    """,
+}
+
+
+@pytest.mark.parametrize("text", HELPERS_KEPT.values(), ids=HELPERS_KEPT.keys())
+def test_a_helper_that_is_started_once_for_all_runs(pytester, text):
+    """It was ended with the first run: that it answers in no other is our doing, and nobody's failure."""
+    program = """
+
+        @pytest.mark.concurrency
+        def test_program(concur):
+            assert double(1) == 2
+            assert concur.run(lambda: double(2)) == [4]
+    """
+
+    test = run_project(pytester, module(text) + module(program), UNHURRIED).test("test_program")
+
+    assert (test.verdict, test.findings) == ("inconclusive", ())
+    assert "cannot be repeated" in str(test.uncontrolled)
+
+
+OWNERS = {
+    "a module": "POOL = ThreadPoolExecutor(2)",
+    "a fixture": """
+        POOL = ThreadPoolExecutor(2)
+
+        @pytest.fixture(scope="session", autouse=True)
+        def pool():
+            yield
+            POOL.shutdown()
+    """,
+}
+
+
+@pytest.mark.parametrize("owner", OWNERS.values(), ids=OWNERS.keys())
+def test_a_pool_that_outlives_a_marked_test_goes_on_for_others(pytester, owner):
+    """Its threads were ended with the runs, which is a leak; without them the next test would wait for ever."""
+    tests = """
+
+        @pytest.mark.concurrency
+        def test_program():
+            assert list(POOL.map(abs, [-1, -2])) == [1, 2]
+
+
+        def test_plain():
+            assert list(POOL.map(abs, [-1, -2, -3])) == [1, 2, 3]
+            assert len(POOL._threads) <= 2
+    """
+
+    result = run_project(pytester, module(owner) + module(tests), UNHURRIED)
+
+    assert result.outcomes == {"failed": 1, "passed": 1}, result.output
+    assert result.findings[0].kind == "thread-leak"
+
+
+def test_subtests_are_refused(pytester):
+    """They keep a failure from the run that it ends."""
+    text = """
+        @pytest.fixture
+        def subtests():
+            pass
+
+        @pytest.mark.concurrency
+        def test_program(concur, subtests):
+            pass
+    """
+
+    result = run_project(pytester, module(text))
+
+    assert result.exit == pytest.ExitCode.INTERRUPTED
+    assert "does not go with the fixture subtests" in result.output
+    assert "use @pytest.mark.parametrize" in result.output
+
+
+def test_an_installed_copy_of_the_project_is_the_project(pytester):
+    """Tox installs what it tests; the folder beside the tests is not even imported then."""
+    code = "class Box:\n    x = 0\n\n\ndef add(box):\n    box.x = int(box.x) + 1\n"
+    for folder in ("src/their_own", "venv/site-packages/their_own", "venv/site-packages/another"):
+        (pytester.path / folder).mkdir(parents=True)
+        (pytester.path / folder / "__init__.py").write_text(code, encoding="utf-8")
+    text = """
+        sys.path.insert(0, "venv/site-packages")
+        import another
+        import their_own
+
+
+        @pytest.mark.parametrize("package", [their_own, another], ids=["own", "another"])
+        @pytest.mark.concurrency
+        def test_program(concur, package):
+            box = package.Box()
+            concur.run(lambda: package.add(box), lambda: package.add(box))
+            assert "site-packages" in package.__file__
+            assert box.x == 2
+    """
+
+    result = run_project(pytester, module(text), UNHURRIED)
+
+    assert result.test("test_program[own]").verdict == "failed", result.output
+    assert result.test("test_program[another]").verdict == "passed", "what is installed is trusted"
