@@ -1,8 +1,8 @@
 """Which instructions get a scheduling point, and what they access.
 
 Shared accesses are attributes, items, globals, variables of enclosing functions, steps of iteration, calls of methods
-that read or change a built-in container, and truth tests of variables (a container may be behind). Local variables are
-nobody else's and never count.
+that read or change a built-in container, truth tests of variables (a container may be behind), and what takes them
+apart (``a, b = pair``, ``f(*pair)``, ``match``). Local variables are nobody else's and never count.
 """
 
 from __future__ import annotations
@@ -77,6 +77,10 @@ MOST_INSTRUCTIONS_OF_A_CALL = 1_000
 """Instructions followed from where a function is loaded to where it is called."""
 
 _UPDATES = frozenset({"LIST_EXTEND", "SET_UPDATE", "DICT_UPDATE", "DICT_MERGE"})
+_TAKE_APART = frozenset({"UNPACK_SEQUENCE", "UNPACK_EX"})
+_MATCH_PARTS = {"GET_LEN": 1, "MATCH_KEYS": 2, "MATCH_CLASS": 3}
+"""Instructions of ``match`` that look into its subject, and where on the stack that is."""
+
 _LOADS = frozenset({"LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_DEREF", "LOAD_GLOBAL", "LOAD_ATTR", "BINARY_SUBSCR"})
 
 
@@ -206,8 +210,10 @@ def _access(instr: Instr, previous: Instr | None, written: WrittenNames, is_gene
             return Point("cell", cell, name != "LOAD_DEREF") if cell in written.cells else None
     if name in _UPDATES and previous is not None and previous.name != "LOAD_CONST":
         return Point("item", "", False, (1,))
-    if name in interpreter.TRUTH_TESTS and previous is not None and previous.name in _LOADS:
-        return Point("test", "", False, (1,))
+    if name in interpreter.TRUTH_TESTS or name in _TAKE_APART or (name == "CALL_FUNCTION_EX" and not instr.arg):
+        return Point("test", "", False, (1,)) if previous is not None and previous.name in _LOADS else None
+    if name in _MATCH_PARTS:
+        return Point("test", "", False, (_MATCH_PARTS[name],))
     return None
 
 

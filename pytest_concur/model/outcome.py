@@ -21,7 +21,7 @@ LEFT_OUT = _LeftOut()
 _ATOMS = (int, float, complex, str, bytes, bool, type(None), range)
 
 
-MOST_VALUES = 50_000
+MOST_VALUES = 20_000
 DEEPEST = 100
 """Containers in a value, and how many of them one inside another, beyond which they are left out."""
 

@@ -133,3 +133,55 @@ def test_a_heap_is_met_by_whatever_name(pytester, way):
     """
 
     assert "IndexError" in assert_fails(run_project(pytester, module(text), UNHURRIED), ["exception"]).summary
+
+
+TAKEN_APART = {
+    "unpacked": "one, two = pair\nreturn one == two",
+    "unpacked with a star": "one, *two = pair\nreturn [one] == two",
+    "arguments": "return (lambda one, two: one == two)(*pair)",
+    "a sequence that is matched": "match pair:\n    case [one, two]:\n        return one == two",
+    "a mapping that is matched": "match table:\n    case {0: one, 1: two}:\n        return one == two\nreturn False",
+    "an object that is matched": "match box:\n    case Box(x=one, y=two):\n        return one == two",
+}
+
+
+@pytest.mark.parametrize("body", TAKEN_APART.values(), ids=TAKEN_APART.keys())
+def test_what_is_taken_apart_may_have_been_changed_by_half(pytester, body):
+    text = """
+        @pytest.mark.concurrency
+        def test_program(concur):
+            pair, table, box = [0, 0], {0: 0, 1: 0}, Box()
+            box.y = 0
+
+            def read():
+                BODY
+
+            def write():
+                pair[0], table[0], box.x = 1, 1, 1
+                pair[1], table[1], box.y = 1, 1, 1
+
+            assert concur.run(read, write)[0]
+    """
+    text = text.replace("BODY", textwrap.indent(body, 16 * " ").lstrip())
+    result = run_project(pytester, module(text), UNHURRIED)
+    found = assert_fails(result, ["assertion"])
+
+    assert replay(pytester, result.only.nodeid, found.token).findings[0].summary == found.summary
+
+
+def test_a_tuple_may_be_taken_apart_at_any_time(pytester):
+    text = """
+        @pytest.mark.concurrency
+        def test_program(concur):
+            pair = (1, 2)
+
+            def read():
+                one, two = pair
+                return one + two
+
+            assert concur.run(read, read) == [3, 3]
+    """
+    result = run_project(pytester, module(text), UNHURRIED)
+
+    assert (result.only.verdict, result.only.explored["schedules"]) == ("passed", 1)
+    assert result.only.explored["complete"]
