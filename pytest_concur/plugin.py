@@ -13,11 +13,26 @@ if TYPE_CHECKING:
 
 MARK = "concurrency"
 _STATE: pytest.StashKey[PluginState] = pytest.StashKey()
-_OPTION_NAMES = (
-    "threads", "schedules", "seconds", "strategy", "seed", "granularity", "scope", "outcome", "data_races",
-    "lock_order", "timeouts", "max_steps", "stress", "baseline", "max_regression", "min_speedup",
-    "measure_seconds", "fresh_fixtures",
-)  # fmt: skip
+_OPTIONS = {
+    "threads": "run the test's body in so many threads at once: an integer of at least 1",
+    "schedules": "most controlled schedules: an integer of at least 1 (1000)",
+    "seconds": "most wall time spent exploring one test, minimization not counted: a number greater than 0 (2.0)",
+    "strategy": "who chooses the next task: one of auto, random, pct, pos, urw, surw, dpor, bounded (auto)",
+    "seed": "seed of all chance; derived from the node id if not given: an integer",
+    "granularity": "where a switch may happen: one of access, gil, sync (access)",
+    "scope": "more modules to instrument: a list of module names",
+    "outcome": "must outcomes equal one of the sequential ones: one of serial, any (serial)",
+    "data_races": "unordered conflicting accesses: one of error, warn, ignore (warn)",
+    "lock_order": "locks taken in opposite orders in some schedule: one of error, warn, ignore (warn)",
+    "timeouts": "may a time-out fire although others can run: one of last, explore (last)",
+    "max_steps": "scheduling points per run before it counts as endless: an integer of at least 1 (20000)",
+    "stress": "rounds in real threads that run freely, behind the controlled ones: an integer of at least 0 (0)",
+    "baseline": "compare what is measured with stored sessions, and let them be written: true or false (true)",
+    "max_regression": "relative slowdown tolerated against the baseline: a number greater than 0 (0.15)",
+    "min_speedup": "least concurrent throughput divided by sequential throughput: a number greater than 0",
+    "measure_seconds": "most wall time for the rounds of one comparison: a number greater than 0 (3.0)",
+    "fresh_fixtures": "set function-scoped fixtures up anew for every run: true or false (true)",
+}
 # a test holds this in step with options.OPTIONS, which is imported only when a marked test exists
 
 
@@ -46,10 +61,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--concur-sessions-to", default=None, metavar="FILE", help=argparse.SUPPRESS)
     parser.addini("concur_baselines", "see --concur-baselines")
     parser.addini("concur", "off, on or only; see --concur")
-    for name in _OPTION_NAMES:
+    for name, about in _OPTIONS.items():
         flag = "--concur-" + name.replace("_", "-")
-        group.addoption(flag, default=None, dest=f"concur_{name}", metavar="VALUE", help=f"marker argument {name}")
-        parser.addini(f"concur_{name}", f"marker argument {name}; see the documentation")
+        group.addoption(flag, default=None, dest=f"concur_{name}", metavar="VALUE", help=about)
+        parser.addini(f"concur_{name}", about)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -59,7 +74,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "schedules; report races, deadlocks and other findings, minimized and replayable",
     )
     own = ("concur", "concur_replay", "concur_json", "concur_update_baselines", "concur_baseline_sessions")
-    if any(config.getoption(name, None) is not None for name in (*own, *(f"concur_{each}" for each in _OPTION_NAMES))):
+    if any(config.getoption(name, None) is not None for name in (*own, *(f"concur_{each}" for each in _OPTIONS))):
         _state(config).check_command_line()
 
 

@@ -59,7 +59,13 @@ def test_arrows_go_one_way(room, path):
     assert room in KNOWS_PYTEST or not {"pytest", "_pytest"} & {name[0] for name in names}
 
 
+def about(option: options.Option) -> str:
+    """What ``--help`` says of a setting."""
+    text = f"{option.help}: {option.allowed}"
+    return text if option.default in (None, ()) else f"{text} ({str(option.default).lower()})"
+
+
 def test_one_table_of_options():
     """The names that the plugin registers are those of the table, and a strategy can be asked for if it exists."""
-    assert tuple(option.name for option in options.OPTIONS) == plugin._OPTION_NAMES
+    assert {option.name: about(option) for option in options.OPTIONS} == plugin._OPTIONS
     assert set(options.STRATEGY_NAMES) == set(STRATEGIES)

@@ -131,15 +131,14 @@ def _why(report: FailureReport) -> str:
     if report.kind == "sequential-failure":
         order = f" ({report.order})" if report.order else ""
         what = f"This happens without any switch between tasks{order}: it is no concurrency bug"
+        once = "It passed the first time:" if "second time" in report.order else "If it fails only when repeated,"
         if report.goes_on:
             what = (
                 f"This happens without interrupting a task{order}; but {report.goes_on} waits in the middle, and "
                 "meanwhile others go on"
             )
-        return (
-            f"{what}.\n"
-            "If it fails only when repeated, the test leaves state behind that outlives one run of its body."
-            + "".join(f"\n{line.strip()}" for line in _ended(report))
+        return f"{what}.\n{once} the test leaves state behind that outlives one run of its body." + "".join(
+            f"\n{line.strip()}" for line in _ended(report)
         )
     if report.kind in ("deadlock", "thread-leak") and report.waiting:
         return "\n".join(["why:", *("  " + line for line in stuck_lines(report.waiting)), *_ended(report)])

@@ -288,9 +288,12 @@ class PluginState:
         if result is None:
             return
         del item.stash[_RESULT]
+        if report.failed and result.verdict == "passed":
+            result.uncontrolled.append(Uncontrolled("what failed outside the runs", item.nodeid))
         report.concur = as_dict(result)  # type: ignore[attr-defined]
         finding = next((each for each in result.findings if not each.is_warning), None)
         if report.failed and finding is not None and finding.report:
+            item.user_properties.append(("concurrency", finding.report))  # JUnit's XML has no other place for it
             if finding.kind in ("assertion", "exception", "sequential-failure"):
                 report.sections.append(("concurrency", finding.report))
             else:

@@ -119,3 +119,22 @@ def test_the_replay_line_is_safe_in_a_shell(pytester, name):
 
     assert shlex.split(line) == [result.only.nodeid]
     assert not re.search(r"[$`]", re.sub(r"'[^']*'", "", line)), "nothing for the shell to expand"
+
+
+def test_the_report_is_in_the_xml_file_too(pytester):
+    """With the token: a file that a CI keeps is all that is left of a run."""
+    result = run_project(pytester, module(IN_TASKS), UNHURRIED, "--junitxml=results.xml")
+    found = assert_fails(result, ["assertion"])
+
+    assert f"--concur-replay={found.token}" in (pytester.path / "results.xml").read_text(encoding="utf-8")
+
+
+def test_a_test_that_fails_outside_its_runs_has_not_passed(pytester):
+    """By another plugin, say: the report as JSON does not say that it has."""
+    hook = "@pytest.hookimpl(wrapper=True)\ndef pytest_pyfunc_call():\n    yield\n    raise OSError('no room')\n"
+    (pytester.path / "conftest.py").write_text(f"import pytest\n\n\n{hook}", encoding="utf-8")
+
+    result = run_project(pytester, module(IN_TASKS.replace("box.x == 2", "box.x")), UNHURRIED)
+
+    assert result.exit == pytest.ExitCode.TESTS_FAILED
+    assert result.only.verdict == "inconclusive", result.output
