@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import threading
+import types
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -305,23 +306,23 @@ def _check_callable(call: str, function: object) -> None:
         )
     if not callable(function):
         raise ConcurrencyUsageError(f"{call} takes functions, got {function!r}; pass the function, not its result")
-    for kind, is_kind in _RUN_NOTHING.items():
-        if is_kind(function):
-            raise ConcurrencyUsageError(
-                f"{call} got {function!r}, which is {kind}: calling it runs none of its code; "
-                "pass a function that runs it to its end"
-            )
+    code = getattr(_behind_partials(function), "__code__", None)
+    if isinstance(code, types.CodeType) and code.co_flags & _RUN_NOTHING:
+        raise ConcurrencyUsageError(
+            f"{call} got {function!r}, which is a coroutine or a generator function: calling it runs none of its code; "
+            "pass a function that runs it to its end"
+        )
 
 
-_RUN_NOTHING = {
-    "a coroutine function": inspect.iscoroutinefunction,
-    "a generator function": inspect.isgeneratorfunction,
-    "an asynchronous generator function": inspect.isasyncgenfunction,
-}
+_RUN_NOTHING = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
+
+
+def _behind_partials(function: Any) -> Any:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function
 
 
 def _name_of(function: Any) -> str:
-    while isinstance(function, functools.partial):
-        function = function.func
-    name = getattr(function, "__name__", None)
+    name = getattr(_behind_partials(function), "__name__", None)
     return "task" if name in (None, "<lambda>") else str(name)

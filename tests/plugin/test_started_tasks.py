@@ -60,23 +60,19 @@ def test_what_was_asked_for_is_none_of_the_test_s(pytester, body):
     assert_passes(run_project(pytester, module("") + HEAD + body, UNHURRIED))
 
 
-RUN_NOTHING = {
-    "a coroutine function": "async def work(): pass",
-    "a generator function": "def work(): yield 1",
-    "an asynchronous generator function": "async def work(): yield 1",
-}
+RUN_NOTHING = ["async def work(): pass", "def work(): yield 1", "async def work(): yield 1"]
 
 
 @pytest.mark.parametrize("call", ["run", "start"])
-@pytest.mark.parametrize(("kind", "function"), RUN_NOTHING.items(), ids=RUN_NOTHING.keys())
-def test_a_function_whose_call_runs_nothing_is_refused(pytester, kind, function, call):
+@pytest.mark.parametrize("function", RUN_NOTHING)
+def test_a_function_whose_call_runs_nothing_is_refused(pytester, function, call):
     body = f"{function}\n    concur.{call}(work)"
 
     result = run_project(pytester, module("") + HEAD + body)
 
     assert result.exit == pytest.ExitCode.TESTS_FAILED
     assert f"concur.{call} got <function" in result.output
-    assert kind in result.output
+    assert "is a coroutine or a generator function: calling it runs none of its code" in result.output
 
 
 def test_a_list_of_functions_is_refused_with_the_remedy(pytester):
