@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any, Literal
 
 from pytest_concur.engine.frames import is_ours
+from pytest_concur.instrument.rewrite import is_bound
 
 PATIENCE_S = 10.0
 """Real time that the outside is given in a run."""
@@ -50,6 +51,15 @@ _HARMLESS = frozenset(
 _IN_MEMORY = (io.StringIO, io.BytesIO, io.IncrementalNewlineDecoder)
 _NOT_MEANT = frozenset({"_pytest", "pluggy", "pytest", "logging"})
 """Packages whose calls of the system are no step of the program."""
+
+_KEEPS_NOTHING = frozenset(
+    "abc _collections_abc enum genericpath ntpath numbers operator os posixpath re stat string textwrap types typing "
+    "warnings".split()
+)
+"""Modules written in Python that keep nothing which tasks share, and look at nothing but what they are given."""
+
+_KEEPS_FOR_OTHERS = frozenset({"functools"})
+"""Modules whose waiting is under control, and that keep what tasks share all the same."""
 
 _never = _thread.allocate_lock()  # to wait a moment: a test may have put something else in the place of ``time.sleep``
 _never.acquire()
@@ -99,15 +109,19 @@ class Signs:
         self,
         is_users: Callable[[types.FrameType], bool],
         note_call: Callable[[types.FrameType, bool], None] = lambda frame, lets_gil_go: None,
+        note_unseen: Callable[[str], None] = lambda module: None,
     ) -> None:
         """
         Args:
             is_users: Whether a frame runs the user's code. What pytest does for a run is no part of it.
             note_call: Is told which of these frames calls a function, by whatever way, that may touch files, sockets,
                 databases, and whether that lets the GIL go before it does.
+            note_unseen: Is told the name of a package written in Python, of which these frames call something that has
+                no scheduling points.
         """
         self._is_users = is_users
         self._note_call = note_call
+        self._note_unseen = note_unseen
         self.kinds: set[Kind] = set()
         self.clock_readers: set[str] = set()
         """Top-level names of installed packages that ask the real clock, or sleep in real time."""
@@ -141,6 +155,8 @@ class Signs:
                 before(frame, event, argument)
             if event == "c_call":
                 self._see(frame, argument)
+            elif event == "call" and frame.f_back is not None:
+                self._see_unseen(frame, frame.f_back)
 
         sys.setprofile(see)
 
@@ -164,6 +180,15 @@ class Signs:
             self.clock_readers.add(_package_of(frame))
         elif kind != "clock" and caller is not None:
             self._note_call(caller, home in _LETS_GIL_GO or (home in ("_io", "io") and name == "open"))
+
+    def _see_unseen(self, frame: types.FrameType, caller: types.FrameType) -> None:
+        package, code = _package_of(frame), frame.f_code
+        if is_bound(code) and package not in _KEEPS_FOR_OTHERS:
+            return
+        if package in _NOT_MEANT or package in _KEEPS_NOTHING or code.co_filename.startswith("<") or is_ours(frame):
+            return
+        if self._is_users(caller) and not self._is_users(frame):
+            self._note_unseen(package)
 
 
 def _package_of(frame: types.FrameType) -> str:

@@ -65,6 +65,9 @@ class Record:
     calls_system: bool = False
     """An operation was told that touches files, sockets, databases, or a library written in C."""
 
+    calls_unseen: bool = False
+    """Tasks were seen, in whatever run, to call code of which nobody sees what it reads and writes."""
+
     stragglers: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     """Of the tasks, by number."""

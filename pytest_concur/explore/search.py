@@ -325,6 +325,8 @@ def _incompleteness(lab: Laboratory, reference: Reference, searched: Searched) -
         return "it starts processes, which are outside control"
     if reference.calls_system:
         return "tasks use files, sockets, databases or libraries written in C, and nobody sees what is in them"
+    if lab.unseen:
+        return f"tasks call {', '.join(sorted(lab.unseen))}, and nobody sees what that reads and writes"
     if searched.is_step_limited:
         return "a run reached max_steps"
     if searched.is_unrepeatable:

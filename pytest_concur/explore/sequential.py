@@ -25,8 +25,12 @@ from pytest_concur.explore import doubt
 from pytest_concur.explore.failure import Failure
 from pytest_concur.explore.trial import Laboratory, Trial
 from pytest_concur.instrument.rewrite import Caller, caller_at
+from pytest_concur.instrument.scope import LIBRARY
 from pytest_concur.model.outcome import matches, without
 from pytest_concur.strategies.sequential import ReplayDecisions, Sequential
+
+_LIBRARY_UNDER_CONTROL = {name.partition(".")[0] for name in LIBRARY} - {"functools", "random", "http", "uuid"}
+"""Of what it keeps, all that tasks can meet in is under control."""
 
 EVERY_ORDER_UP_TO = 3
 """Tasks beside the body's for which every order is run."""
@@ -108,7 +112,8 @@ def _in_all_orders(lab: Laboratory, sleeps_through: SleepsThrough, deadline: flo
     reference.task_count, reference.result = first.record.task_count, first.result
     reference.contested = first.record.contested
     callers: set[Caller] = set()
-    signs = Signs(lab.patch.is_users, partial(_note_caller, lab, callers))
+    unseen: set[str] = set()
+    signs = Signs(lab.patch.is_users, partial(_note_caller, lab, callers), partial(_note_unseen, lab, unseen))
     again = _run(lab, reference, _in_order(), AGAIN, signs=signs)
     if again is None:
         _excuse(reference, lab)
@@ -116,6 +121,7 @@ def _in_all_orders(lab: Laboratory, sleeps_through: SleepsThrough, deadline: flo
     if callers:
         lab.patch.mark_callers(frozenset(callers))
         reference.calls_system = True
+    lab.unseen |= unseen
     reference.outcomes = [without(first.outcome, again.outcome)]
     for order in _other_orders(first.record.task_count - 1):
         if (reference.uncontrolled or lab.in_step_s) and time.monotonic() > deadline:
@@ -208,6 +214,12 @@ def _note_caller(lab: Laboratory, callers: set[Caller], frame: types.FrameType, 
     """The system is called: by a task while others live, perhaps."""
     if lab.running_task() is not None:
         callers.add(caller_at(frame, lets_gil_go=lets_gil_go))
+
+
+def _note_unseen(lab: Laboratory, unseen: set[str], package: str) -> None:
+    """Code without points is called: by a task while others live, perhaps."""
+    if package not in _LIBRARY_UNDER_CONTROL and lab.running_task() is not None:
+        unseen.add(package)
 
 
 def _run(

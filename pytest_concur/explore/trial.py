@@ -138,6 +138,9 @@ class Laboratory:
         Of several such runs the one with most tasks.
         """
 
+        self.unseen: set[str] = set()
+        """Packages that tasks were seen to call, and of which nobody sees what they read and write."""
+
         self.most_tasks_ended = 0
         """Tasks of a run of which some had to be ended; of several the one with most."""
 
@@ -317,6 +320,7 @@ class Laboratory:
         record = execution.record
         if record.ended and record.slept_over and record.task_count > self.cut_short[0]:
             self.cut_short = record.task_count, record.ended
+        record.calls_unseen = bool(self.unseen)
         if record.ended:
             self.most_tasks_ended = max(self.most_tasks_ended, record.task_count)
         if record.broken is not None:

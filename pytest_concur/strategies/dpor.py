@@ -230,6 +230,8 @@ class DPORStrategy:
             self.trouble = "event loops or pools were woken, and no operation tells by whom"
         if getattr(seen, "calls_system", False):
             self.trouble = "the system was called, and no operation tells what that has to do with others"
+        if getattr(seen, "calls_unseen", False):
+            self.trouble = "code was called of which no operation tells what it has to do with others"
         if run.has_diverged or run.is_too_long:
             self.is_exhausted = True
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 
 import pytest
@@ -185,3 +186,67 @@ def test_a_tuple_may_be_taken_apart_at_any_time(pytester):
 
     assert (result.only.verdict, result.only.explored["schedules"]) == ("passed", 1)
     assert result.only.explored["complete"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="before 3.12 a lock keeps the second task out")
+def test_state_that_the_standard_library_keeps_is_searched_by_chance(pytester):
+    """Nobody sees what it reads and writes: no strategy may say that there is nothing left to try."""
+    text = """
+        import functools
+
+
+        class Config:
+            is_loaded = False
+
+            @functools.cached_property
+            def listeners(self):
+                self.is_loaded = True
+                return []
+
+
+        @pytest.mark.concurrency
+        def test_program(concur):
+            config = Config()
+            concur.run(lambda: config.listeners.append(1), lambda: config.listeners.append(2))
+            assert len(config.listeners) == 2
+    """
+
+    assert_fails(run_project(pytester, module(text), UNHURRIED), ["assertion"])
+
+
+CALLS = {
+    "copy.copy(box)": "tasks call copy, and nobody sees what that reads and writes",
+    "json.dumps([1])": "tasks call json, and nobody sees what that reads and writes",
+    "re.match('a', 'a')": None,
+    "os.path.join('a', 'b')": None,
+    "Colour(1)": None,
+}
+
+
+@pytest.mark.parametrize(("call", "note"), CALLS.items(), ids=CALLS.keys())
+def test_a_search_is_complete_if_all_that_was_called_is_seen(pytester, call, note):
+    text = f"""
+        import copy
+        import enum
+        import json
+        import re
+
+
+        class Colour(enum.Enum):
+            RED = 1
+
+
+        @pytest.mark.concurrency(schedules=20)
+        def test_program(concur):
+            box = Box()
+
+            def work():
+                {call}
+
+            concur.run(work, work)
+    """
+    result = run_project(pytester, module(text), UNHURRIED)
+
+    assert result.only.verdict == "passed", result.output
+    assert bool(result.only.explored["complete"]) == (note is None), result.output
+    assert note is None or note in result.output or result.only.explored["schedules"] == 20
