@@ -19,6 +19,9 @@ METHOD_LOAD_IS_ATTR = VERSION >= (3, 12)
 NULL_ABOVE_CALLABLE = VERSION >= (3, 13)
 """A call wants the stack ``callable, NULL, args``; before that ``NULL, callable, args``."""
 
+CALLABLE_BELOW_ARGUMENTS = 2 if NULL_ABOVE_CALLABLE else 1
+"""How far below the arguments of a call a function lies that was loaded as a value."""
+
 HAS_PRECALL = VERSION == (3, 11)
 CALL_BEGINS = "PRECALL" if HAS_PRECALL else "CALL"
 """The first instruction that finds a callable and all its arguments on the stack."""
@@ -132,11 +135,6 @@ def arguments_of_call(instr: Instr) -> int | None:
     if instr.name == CALL_BEGINS:
         return int(count)
     return int(count) + 1 if instr.name == "CALL_KW" else None  # above them lie the names
-
-
-def depth_of_callable(call: Instr) -> int:
-    """Return the place on the stack, 1 = top, of a function that was loaded as a value, at its call."""
-    return (arguments_of_call(call) or 0) + (2 if NULL_ABOVE_CALLABLE else 1)
 
 
 def unless_next_is_none(iterator: object, block: list[Instr]) -> list[Instr | Label]:

@@ -222,20 +222,19 @@ def _where_it_is_called(instructions: Sequence[object], index: int, point: Point
 
     What its arguments run comes first. If there are none to run, or the call is not plain to see, it stays where it is.
     """
-    place = _call_of(instructions, index)
-    if place is None:
+    called = _call_of(instructions, index)
+    if called is None:
         return index, point
-    call = instructions[place]
-    if not isinstance(call, Instr):
-        return index, point
+    place, above = called
     if point.kind == "builtin":
-        count = interpreter.arguments_of_call(call) if call.name == interpreter.CALL_BEGINS else 0
-        return (place, replace(point, stack=tuple(range(count, max(count - 2, 0), -1)))) if count else (index, point)
+        has_names = getattr(instructions[place], "name", "") != interpreter.CALL_BEGINS
+        if has_names or not above:
+            return index, point
+        return place, replace(point, stack=tuple(range(above, max(above - 2, 0), -1)))
     between = instructions[index + 1 : place]
     if all(isinstance(each, Instr) and each.name in _RUN_NOTHING for each in between):
         return index, point
-    depth = interpreter.depth_of_callable(call)
-    return place, replace(point, kind="bound", stack=(depth,), loaded_at=index)
+    return place, replace(point, kind="bound", stack=(above + interpreter.CALLABLE_BELOW_ARGUMENTS,), loaded_at=index)
 
 
 def _attribute_load(name: str, instr: Instr, written: WrittenNames) -> Point | None:
@@ -246,10 +245,11 @@ def _attribute_load(name: str, instr: Instr, written: WrittenNames) -> Point | N
     return Point("attribute", name, False, (1,)) if name in written.attributes else None
 
 
-def _call_of(instructions: Sequence[object], index: int) -> int | None:
-    """Return where the function or the method that is loaded at ``index`` is called; ``None`` if it is handed on.
+def _call_of(instructions: Sequence[object], index: int) -> tuple[int, int] | None:
+    """Return where a function or a method loaded at ``index`` is called, and how many values lie above it then.
 
-    One way through the arguments is followed: past a condition, over a loop. They all leave the same on the stack.
+    ``None`` if it is handed on. One way through the arguments is followed: past a condition, over a loop; all ways
+    leave the same on the stack.
     """
     place = interpreter.loaded_for_call(instructions, index)
     if place is None:
@@ -266,7 +266,7 @@ def _call_of(instructions: Sequence[object], index: int) -> int | None:
         if interpreter.arguments_of_call(instr) == above:
             previous = instructions[place - 1]
             has_names = isinstance(previous, Instr) and previous.name == "KW_NAMES"
-            return place - has_names
+            return place - has_names, above
         jumps = instr.name in _OVER
         taken, given = instr.pre_and_post_stack_effect(jump=jumps)
         if above + taken < 0 or (instr.is_final() and not jumps):

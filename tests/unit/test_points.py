@@ -20,6 +20,7 @@ import pytest
 from bytecode import Bytecode, Instr
 
 from pytest_concur.instrument.points import find_points
+from pytest_concur.instrument.rewrite import Recipe, bind, rewrite
 from pytest_concur.instrument.written import WrittenNames
 
 NOTHING_WRITTEN = WrittenNames()
@@ -84,6 +85,34 @@ def test_a_method_is_met_where_it_is_called(source):
 
     assert found[0].name in ("CALL", "PRECALL", "KW_NAMES", "CALL_KW")
     assert found[1].name in source
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "items.update({1: f()})",
+        "items.update(last=f())",
+        "items.update({1: f()}, first=1, last=f())",
+        "items.setdefault(f(), f() if items else f())",
+        "items.update([(f(), f()) for _ in items])",
+    ],
+)
+def test_what_is_told_of_a_call_is_whose_method_it_is(source):
+    """Whatever lies above it on the stack."""
+    told = []
+
+    def binder(placeholder):
+        if placeholder[1] != "operate":
+            return lambda value: value
+        return lambda values: told.append(values[0].__self__) if placeholder[2] == "bound" else None
+
+    function = eval(f"lambda items, f: {source}")
+    function.__code__ = bind(rewrite(function.__code__, Recipe(flavour="operate")), binder)
+    items = {1: 2}
+    function(items, lambda: ("a", 3)[1])
+
+    assert len(told) == 1
+    assert told[0] is items
 
 
 @pytest.mark.parametrize("source", ["items.append(x)", "items.pop()", "items.append(*f())", "g(items.append)"])
