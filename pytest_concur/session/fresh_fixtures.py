@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 _OWN = frozenset({"concur", "request"})
+_FAILURES = (Exception, pytest.fail.Exception)  # the second is none of the first
 
 
 class FreshFixtures:
@@ -38,7 +39,7 @@ class FreshFixtures:
         What a fixture finds wrong then is that the test has not run.
         """
         if self._is_needed:
-            with suppress(Exception):
+            with suppress(*_FAILURES):
                 self._tear_down()
 
     def call(self, call: Callable[[dict[str, Any]], Any]) -> Any:
@@ -58,7 +59,7 @@ class FreshFixtures:
         except BaseException as error:
             try:
                 self._tear_down()
-            except Exception as late:
+            except _FAILURES as late:
                 error.add_note(f"and tearing the fixtures down raised {late!r}")
             raise
         self._tear_down()
@@ -96,7 +97,7 @@ class FreshFixtures:
             finalizer = finalizers.pop()
             try:
                 finalizer()
-            except Exception as error:
+            except _FAILURES as error:
                 errors.append(error)
         noted.update({key: value for key, value in before.items() if key not in noted})
         if len(errors) == 1:

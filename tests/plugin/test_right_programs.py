@@ -21,6 +21,20 @@ VERIFIED = {
         def test_program(concur, callback):
             assert concur.run(callback, callback) == [1, 1]
     """,
+    "a fixture that fails by name": """
+        @pytest.fixture
+        def box():
+            box = Box()
+            yield box
+            if not box.x:
+                pytest.fail("nothing was done")
+
+
+        @pytest.mark.concurrency
+        def test_program(concur, box):
+            box.x = 1
+            concur.run(lambda: None, lambda: None)
+    """,
     "a class": """
         class TestProgram:
             def setup_method(self):
