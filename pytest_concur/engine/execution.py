@@ -41,6 +41,7 @@ class Execution(Escapes):
         "_on_thread",
         "_sleeps_through",
         "_uses_threads_again",
+        "note_touch",
         "numbering",
         "patience_s",
         "polling_calls",
@@ -102,6 +103,9 @@ class Execution(Escapes):
         self.is_in_doubt = is_in_doubt
         self.known_places = {} if known_places is None else known_places
         self.patience_s = patience_s
+        self.note_touch = getattr(scheduler, "note_touch", None)
+        """Is told of accesses that are no operations, if the scheduler wants to know."""
+
         self.numbering = Numbering()
         self.polling_calls: set[int] = set()
         """Frames (by id) that call something behind which the interpreter polls; only at granularity "gil"."""

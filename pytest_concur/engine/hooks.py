@@ -32,13 +32,15 @@ from pytest_concur.engine.blocking import (
 )
 from pytest_concur.engine.execution import Execution
 from pytest_concur.engine.frames import place_of
-from pytest_concur.engine.operations import IMMUTABLE, is_a, operation_teller
+from pytest_concur.engine.handed import note_handed, note_missing
+from pytest_concur.engine.operations import IMMUTABLE, NUMBERS_AND_WORDS, is_a, operation_teller
 from pytest_concur.engine.receiving import Receiving
 from pytest_concur.engine.stand_in import StandIn
 from pytest_concur.engine.wake_ups import WakeUps
 from pytest_concur.errors import ConcurrencyUsageError, TaskAborted
 from pytest_concur.instrument import interpreter
 from pytest_concur.instrument.countdown import CAPACITY, Countdown
+from pytest_concur.instrument.handed import Form
 from pytest_concur.instrument.points import STATE_QUERIES
 from pytest_concur.instrument.rewrite import is_trusted
 
@@ -131,6 +133,8 @@ class Hooks:
             of_method = (*placeholder[:2], "method", *placeholder[3:]) if placeholder[2] == "bound" else placeholder
             hook = self._observer_of(of_method) if role == "observe" else self._announcer_of(of_method)
             return hook if of_method is placeholder else lambda values: hook((_owner_of(values[0]),))
+        if role == "handed":
+            return self._receiver_of(*placeholder[2:])
         if role == "calls":
             return partial(self._note_call, _INLINED[placeholder[2]])
         return self._by_role[role]
@@ -164,6 +168,8 @@ class Hooks:
             "notified": self._wake_ups.put,
             "receiving": self._receiving.from_socket,
             "polling": self._receiving.from_any,
+            "type": type,
+            "plain": NUMBERS_AND_WORDS,
         }
 
     def mine(self) -> Execution | None:
@@ -465,6 +471,7 @@ class Hooks:
     def _announcer_of(self, placeholder: tuple[Any, ...]) -> Callable[[tuple[Any, ...]], None]:
         tell = operation_teller(placeholder)
         is_test, is_system = placeholder[2] == "test", placeholder[2] == "system"
+        is_item = placeholder[2] == "item" and not placeholder[3]
         is_query = placeholder[2] == "method" and placeholder[3] in STATE_QUERIES
 
         def announce(values: tuple[Any, ...]) -> None:
@@ -480,12 +487,24 @@ class Hooks:
             if is_system:
                 execution.record.calls_system = True
             execution.operate(operation)
+            if is_item and execution.note_touch is not None:
+                note_missing(execution, values)
             if execution.witness is not None:
                 execution.witness.accessed(execution.current.id, operation, stack_from(sys._getframe(1)))
                 if is_query:
                     self._witness_query(execution, values[0])
 
         return announce
+
+    def _receiver_of(self, form: Form, told: str) -> Callable[[tuple[Any, ...]], None]:
+        """Return what is told that code written in C is handed something, of which perhaps no operation tells."""
+
+        def receive(values: tuple[Any, ...]) -> None:
+            execution = self.active
+            if execution is not None and execution.note_touch is not None and execution.current_ident == _get_ident():
+                note_handed(execution, form, told, values)
+
+        return receive
 
     def _witness_query(self, execution: Execution, asked: object) -> None:
         """A task asks a ``Thread``, an ``Event`` or a ``Future`` how things are: it may learn what was done before."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import _thread
 import gc
 import threading
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable
 from itertools import count, islice, repeat
 from sys import getrefcount
@@ -19,7 +19,8 @@ from pytest_concur.model.operation import UNKNOWN, Operation
 CONTAINERS = (list, dict, set, deque, bytearray)
 IMMUTABLE = (int, float, complex, str, bytes, bool, type(None), tuple, frozenset)
 LOCKS = (_thread.LockType, _thread.RLock)
-PLAIN = frozenset({int, float, complex, str, bytes, bool, type(None), range})
+NUMBERS_AND_WORDS = frozenset({int, float, complex, str, bool, type(None)})
+PLAIN = NUMBERS_AND_WORDS | {bytes, range}
 """Types of values that are all there is to them."""
 
 ANYTHING = Operation("builtin", None)
@@ -43,6 +44,9 @@ ONLY_HERE = 4
 """References to an iterator that only the loop has: on the frame's stack, in what is told, two of the one who asks."""
 
 _CONTAINERS: tuple[Any, ...] = ([], {}, {}.keys(), {}.values(), {}.items(), deque(), bytearray())
+_SHOW_ANOTHER = frozenset({memoryview, type({}.keys()), type({}.values()), type({}.items())})
+"""Types of objects whose items are those of another one."""
+
 READS_WHAT_IT_GOES_OVER = frozenset(
     {enumerate, zip, islice, type(iter(set())), *(type(way(each)) for each in _CONTAINERS for way in (iter, reversed))}
 )
@@ -123,11 +127,23 @@ def operation_teller(
             owner = behind[0]
         elif is_a(owner, IMMUTABLE):
             return UNKNOWN
+        elif type(owner) in _SHOW_ANOTHER:
+            owner = owner.obj if type(owner) is memoryview else gc.get_referents(owner)[0]
         number = numbering.of(owner)
+        if kind == "item" and not writes and adds_missing(owner, values[1:]):
+            return Operation(kind, number, None, True, (type(owner), number))
         key = values[1] if kind == "item" and len(values) > 1 and isinstance(values[1], int | str | bytes) else None
         return Operation(kind, number, key, writes, (type(owner), number))
 
     return tell
+
+
+def adds_missing(container: Any, keys: tuple[Any, ...]) -> bool:
+    """Whether a look at ``container[key]`` adds the key, or may do so: a ``defaultdict`` without it."""
+    if not is_a(container, defaultdict) or not keys:
+        return False
+    (key,) = keys
+    return type(key) not in PLAIN or not dict.__contains__(container, key)
 
 
 def _is_its_own(owner: object, owner_type: type, name: str) -> bool:

@@ -65,8 +65,11 @@ class Record:
     calls_system: bool = False
     """An operation was told that touches files, sockets, databases, or a library written in C."""
 
-    calls_unseen: bool = False
-    """Tasks were seen, in whatever run, to call code of which nobody sees what it reads and writes."""
+    untold: str = ""
+    """What happened of which operations do not tell, and no place is known."""
+
+    trouble: str | None = None
+    """Why a search in which there was this run has not seen every order, whatever it tried, if so."""
 
     stragglers: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)

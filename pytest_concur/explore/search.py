@@ -105,6 +105,8 @@ class Searched:
     """Two runs of one schedule differed."""
 
     reads_clock: bool = False
+    calls_system: bool = False
+    untold: str = ""
     has_wake_ups: bool = False
     has_processes: bool = False
 
@@ -163,6 +165,7 @@ def explore(
             _run_twice(lab, reference, partial(strategy.scheduler, 0), mode, trial, searched)
         longest = max(longest, trial.record.contested)
         if index >= len(remembered):
+            trial.record.trouble = _incompleteness(lab, reference, searched)
             strategy.learn(trial.record)
         failure = trial.failure or _compare(lab, reference, trial, searched)
         if failure is not None and not trial.record.stragglers:
@@ -323,10 +326,12 @@ def _incompleteness(lab: Laboratory, reference: Reference, searched: Searched) -
         return "part of the test is outside control"
     if searched.has_processes:
         return "it starts processes, which are outside control"
-    if reference.calls_system:
+    if reference.calls_system or searched.calls_system:
         return "tasks use files, sockets, databases or libraries written in C, and nobody sees what is in them"
     if lab.unseen:
         return f"tasks call {', '.join(sorted(lab.unseen))}, and nobody sees what that reads and writes"
+    if searched.untold:
+        return searched.untold
     if searched.is_step_limited:
         return "a run reached max_steps"
     if searched.is_unrepeatable:
@@ -387,6 +392,8 @@ def _take_note(searched: Searched, trial: Trial) -> bool:
     record = trial.record
     searched.is_step_limited |= record.ending == "step-limit"
     searched.reads_clock |= record.reads_clock
+    searched.calls_system |= record.calls_system
+    searched.untold = record.untold or searched.untold
     searched.has_wake_ups |= record.has_wake_ups
     searched.has_processes |= record.has_processes
     searched.passing = trial.passing

@@ -320,7 +320,6 @@ class Laboratory:
         record = execution.record
         if record.ended and record.slept_over and record.task_count > self.cut_short[0]:
             self.cut_short = record.task_count, record.ended
-        record.calls_unseen = bool(self.unseen)
         if record.ended:
             self.most_tasks_ended = max(self.most_tasks_ended, record.task_count)
         if record.broken is not None:

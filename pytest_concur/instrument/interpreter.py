@@ -31,6 +31,8 @@ HAS_MONITORING = VERSION >= (3, 12)
 
 JUMP_IF_NONE = "POP_JUMP_FORWARD_IF_NONE" if VERSION == (3, 11) else "POP_JUMP_IF_NONE"
 
+JUMP_IF = {test: f"POP_JUMP_{'FORWARD_' * (VERSION == (3, 11))}IF_{str(test).upper()}" for test in (True, False)}
+
 EXHAUSTED_KEEPS_ITERATOR = VERSION >= (3, 12)
 """Where ``FOR_ITER`` jumps to, the stack is as if it had gone on; before that the iterator is already popped."""
 
@@ -137,6 +139,13 @@ def arguments_of_call(instr: Instr) -> int | None:
     return int(count) + 1 if instr.name == "CALL_KW" else None  # above them lie the names
 
 
+def formatted(instr: Instr) -> int | None:
+    """Return the place on the stack of what the instruction turns into text, 1 = top; ``None`` if it does not."""
+    if instr.name == "FORMAT_VALUE":  # until 3.12
+        return 2 if int(instr.arg) & 4 else 1  # type: ignore[arg-type]
+    return {"FORMAT_SIMPLE": 1, "CONVERT_VALUE": 1, "FORMAT_WITH_SPEC": 2}.get(instr.name)
+
+
 def unless_next_is_none(iterator: object, block: list[Instr]) -> list[Instr | Label]:
     """Take the next item of an iterator that never ends; run ``block`` unless it is ``None``.
 
@@ -154,6 +163,17 @@ def unless_next_is_none(iterator: object, block: list[Instr]) -> list[Instr | La
         POP,
         behind,
     ]
+
+
+def unless_in(places: Sequence[int], function: object, values: object, block: list[Instr]) -> list[Instr | Label]:
+    """Run ``block`` unless ``function(each) in values`` for what lies at each of the places on the stack, 1 = top."""
+    asked, passed = Label(), Label()
+    tests: list[Instr | Label] = []
+    for place in places:
+        is_last = place == places[-1]
+        tests += [Instr("COPY", place), *call_on_top(function), Instr("LOAD_CONST", values), Instr("CONTAINS_OP", 0)]
+        tests.append(Instr(JUMP_IF[is_last], passed if is_last else asked))
+    return [*tests, asked, *block, passed]
 
 
 # instructions that many places share; like all that is inserted they take the place in the source of what comes before

@@ -39,3 +39,6 @@ class Point:
 
     loaded_at: int | None = None
     """Of a ``bound`` method, which is met where it is called: the instruction that loads it."""
+
+    called_at: int | None = None
+    """Of what is called: where the call begins, if that is plain to see."""

@@ -226,6 +226,7 @@ def _where_it_is_called(instructions: Sequence[object], index: int, point: Point
     if called is None:
         return index, point
     place, above = called
+    point = replace(point, called_at=place)
     if point.kind == "builtin":
         has_names = getattr(instructions[place], "name", "") != interpreter.CALL_BEGINS
         if has_names or not above:

@@ -21,6 +21,7 @@ from bytecode import Bytecode, Instr, Label
 
 from pytest_concur.instrument import interpreter
 from pytest_concur.instrument.gil import ends_call
+from pytest_concur.instrument.handed import Handed, find_handed
 from pytest_concur.instrument.point import Point
 from pytest_concur.instrument.points import SYSTEM, Granularity, Position, find_points, loop_guards
 from pytest_concur.instrument.written import WrittenNames
@@ -29,7 +30,10 @@ MOST_PUSHED = 8
 """Stack room that insertions may need on top of the original's; a frame too small would corrupt memory."""
 
 Flavour = Literal["countdown", "observe", "operate"]
-"""Points count down; or they also tell what the stack held, afterwards; or they tell it first, and each one asks."""
+"""Points count down; or they also tell what the stack held, afterwards; or they tell it first, and each one asks.
+
+The last also tells what code written in C is handed, though these are no points.
+"""
 
 MARK = "\0pytest_concur"
 LENT = "\0pytest_concur lent"
@@ -90,6 +94,11 @@ class Recipe:
     """Code that nobody asked to explore, with locks of its own that it may hold for as long as it likes."""
 
     @property
+    def tells_handed(self) -> bool:
+        """Whether somebody may want to know what code written in C is handed."""
+        return self.has_points and self.granularity == "access" and self.flavour == "operate"
+
+    @property
     def polls(self) -> bool:
         """Whether decisions are taken where the GIL can change hands: not before a lock is tried, but behind."""
         return self.has_points and self.granularity == "gil"
@@ -112,6 +121,7 @@ def rewrite(code: types.CodeType, recipe: Recipe) -> types.CodeType:
         muted = {index for index in points if (key, index) in recipe.muted}
         silent = muted - loop_guards(instructions, points, muted)
         points = {index: point for index, point in points.items() if index not in silent}
+    handed = find_handed(instructions, points) if recipe.tells_handed else {}
     bound = {point.loaded_at for point in points.values()}
     out: list[Any] = []
     is_in_call = False
@@ -123,8 +133,10 @@ def rewrite(code: types.CodeType, recipe: Recipe) -> types.CodeType:
         own = [instr]
         if instr.name in interpreter.MAY_CHANGE and not _is_kept(instructions, index):
             own = _instruction(instr, recipe)
-        if index in bound and own == [instr]:
+        if (index in bound or recipe.tells_handed) and own == [instr]:
             own = interpreter.as_attribute_load(instr) or own
+        if index in handed:
+            own = _at(instr.location, _tell_handed(handed[index])) + own
         if point is None:
             out += own
         elif point.kind == "call":
@@ -143,7 +155,9 @@ def rewrite(code: types.CodeType, recipe: Recipe) -> types.CodeType:
     list.__setitem__(editor, slice(None), out)
     # what is inserted leaves the stack as it found it: the depths are the original's, and need not be found out
     rewritten = editor.to_code(
-        stacksize=code.co_stacksize + MOST_PUSHED, check_pre_and_post=False, compute_exception_stack_depths=False
+        stacksize=code.co_stacksize + MOST_PUSHED + max((len(each.stack) for each in handed.values()), default=0),
+        check_pre_and_post=False,
+        compute_exception_stack_depths=False,
     )
     return rewritten.replace(
         co_linetable=_fit(rewritten.co_linetable, len(rewritten.co_code) // 2),
@@ -245,6 +259,19 @@ def _tell(role: str, point: Point, site: Site) -> list[Instr]:
         *interpreter.call_on_top((MARK, role, point.kind, point.name, point.writes, site)),
         interpreter.POP,
     ]
+
+
+def _tell_handed(handed: Handed) -> list[Any]:
+    """Hand what the stack holds to a hook, in a tuple, unless it is plain to see that it touches nothing."""
+    tell = [
+        *(Instr("COPY", depth + done) for done, depth in enumerate(handed.stack)),
+        Instr("BUILD_TUPLE", len(handed.stack)),
+        *interpreter.call_on_top((MARK, "handed", handed.form, handed.point)),
+        interpreter.POP,
+    ]
+    if not handed.unless_plain:
+        return list(tell)
+    return interpreter.unless_in(handed.unless_plain, (MARK, "type"), (MARK, "plain"), tell)
 
 
 def _before_call(point: Point) -> list[Instr]:

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 
 from pytest_concur.model.operation import UNKNOWN, Operation
 from pytest_concur.model.turn import Moment
+from pytest_concur.strategies.strategy import Seen
 from pytest_concur.strategies.trace import Clock, Event, Trace, depend
 
 MOST_EVENTS = 1_000
@@ -125,10 +126,24 @@ class DPOR:
         self.path.append(node)
         return node.chosen
 
+    def note_touch(self, task: int, resource: int, writes: bool, lasts: bool) -> None:
+        """A task touches something behind the latest decision, and no operation has told of it.
+
+        Args:
+            task: Its number.
+            resource: What it touches, as operations name it.
+            writes: It may change that.
+            lasts: Others may get a turn in the middle.
+        """
+        if not self._is_redundant and not self.has_diverged and len(self.path) >= len(self._prefix):
+            self._trace.touch(task, resource, writes, lasts, len(self.path) - 1)
+
     def finish(self) -> None:
         """The run is over: look for races of what tasks stood before and never came to."""
         if self.has_diverged:
             return
+        if self.trouble is None and self._trace.has_unordered_touch():
+            self.trouble = "code written in C touches what others change, and no operation tells when"
         for task, operation in self._pending.items():
             if task != self._last:
                 self._find_races(task, operation)
@@ -220,18 +235,13 @@ class DPORStrategy:
     def sees_operations(self, index: int) -> bool:
         return True
 
-    def learn(self, seen: object) -> None:
+    def learn(self, seen: Seen) -> None:
         run, self._latest = self._latest, None
         if run is None:
             return
         run.finish()
         self.trouble = self.trouble or run.trouble
-        if getattr(seen, "has_wake_ups", False):
-            self.trouble = "event loops or pools were woken, and no operation tells by whom"
-        if getattr(seen, "calls_system", False):
-            self.trouble = "the system was called, and no operation tells what that has to do with others"
-        if getattr(seen, "calls_unseen", False):
-            self.trouble = "code was called of which no operation tells what it has to do with others"
+        self.trouble = seen.trouble or self.trouble
         if run.has_diverged or run.is_too_long:
             self.is_exhausted = True
             return

@@ -14,6 +14,9 @@ class Seen(Protocol):
     contested: int
     """Points passed while at least two tasks could run."""
 
+    trouble: str | None
+    """Why a search in which there was this run has not seen every order, whatever it tried, if so."""
+
     @property
     def executed(self) -> Executed: ...
 

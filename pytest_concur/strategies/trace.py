@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from pytest_concur.model.operation import Operation
 
@@ -39,6 +40,28 @@ class Event:
         return self.task < len(clock) and self.number <= clock[self.task]
 
 
+@dataclass(slots=True)
+class Touch:
+    """An access that is no operation: nobody could have a turn just before it."""
+
+    task: int
+    writes: bool
+    lasts: bool
+    """Others may have had a turn in the middle."""
+
+    node: int
+    """Number of the decision before it."""
+
+    number: int
+    """Of the task's operation before it."""
+
+    clock: Clock
+
+    def precedes(self, clock: Clock) -> bool:
+        """Whether it came before what has this clock: so did the whole step, from its decision to the next."""
+        return self.number == 0 or (self.task < len(clock) and self.number <= clock[self.task])
+
+
 class Trace:
     """The operations of one run, in the order in which they were executed."""
 
@@ -49,6 +72,7 @@ class Trace:
 
         self._by_resource: dict[Hashable, list[Event]] = {}
         self._writes: dict[Hashable, list[Event]] = {}  # of those, what a read depends on
+        self._touches: dict[Hashable, list[Touch]] = {}
         self._anywhere: list[Event] = []  # operations whose place is not known
         self._clocks: dict[int, Clock] = {}
         self._beginnings: dict[int, tuple[int, Clock]] = {}  # task: events before it was there, its clock then
@@ -75,6 +99,9 @@ class Trace:
                     self._writes[operation.resource].pop()
             elif operation.kind == "builtin":
                 self._anywhere.pop()
+        for touches in self._touches.values():
+            while touches and touches[-1].node >= node:
+                touches.pop()
         for task in [task for task, (count, _) in self._beginnings.items() if count > len(self.events)]:
             del self._beginnings[task], self._clocks[task]
         for event in reversed(self.events):
@@ -127,6 +154,34 @@ class Trace:
                 self._writes.setdefault(operation.resource, []).append(event)
         elif operation.kind == "builtin":
             self._anywhere.append(event)
+
+    def touch(self, task: int, resource: Hashable, writes: bool, lasts: bool, node: int) -> None:
+        """Note an access behind decision number ``node`` that is no operation."""
+        clock = self._clocks.get(task, [])
+        number = clock[task] if task < len(clock) else 0
+        touches = self._touches.setdefault(resource, [])
+        touch = Touch(task, writes, lasts, node, number, list(clock))
+        if not touches or touches[-1] != touch:
+            touches.append(touch)
+
+    def has_unordered_touch(self) -> bool:
+        """Whether a touch and an access of another task, of which one writes, could have come in either order.
+
+        Two operations in the order in which they happened to be are explored in the other one, too, and with them what
+        comes before or behind them; so these are in order.
+        """
+        for resource, touches in self._touches.items():
+            operations = [*self._by_resource.get(resource, ()), *self._anywhere]
+            accesses = [(each, each.operation.writes) for each in operations]
+            for place, touch in enumerate(touches):
+                for other, writes in chain(accesses, ((each, each.writes) for each in touches[:place])):
+                    self.comparisons += 1
+                    if other.task == touch.task or not (writes or touch.writes):
+                        continue
+                    lasts = touch.lasts or (isinstance(other, Touch) and other.lasts)
+                    if lasts or not (other.precedes(touch.clock) or touch.precedes(other.clock)):
+                        return True
+        return False
 
     def initials(self, event: Event, task: int, clock: Clock) -> Iterator[int]:
         """Yield the tasks that can take the first step of what came after ``event`` without depending on it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import permutations
 
+from pytest_concur.engine.record import Record
 from pytest_concur.model.operation import Operation
 from pytest_concur.model.turn import Moment
 from pytest_concur.strategies import make_strategies
@@ -42,7 +43,7 @@ def all_orders(strategy: Strategy, tasks: Tasks) -> list[tuple[int, ...]]:
             order.append(task)
             last = task
         orders.append(tuple(order))
-        strategy.learn(None)  # type: ignore[arg-type]
+        strategy.learn(Record())
         if strategy.is_exhausted:
             return orders
     raise AssertionError("not through")
@@ -114,7 +115,7 @@ def test_a_task_that_only_reads_is_not_followed_for_ever() -> None:
     turns = [scheduler.next_turn(Moment([0, 1], 0, pending={0: read("flag"), 1: write("flag")}))[0] for _ in range(100)]
 
     assert 1 in turns
-    strategy.learn(None)
+    strategy.learn(Record())
     assert strategy.trouble is not None
 
 

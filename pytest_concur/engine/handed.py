@@ -1,0 +1,195 @@
+"""What code written in C touches of what it is handed, where no operation tells of it.
+
+Judged by what functions are known to do. One that nobody knows may read and change what it belongs to, and read what it
+is given.
+"""
+
+from __future__ import annotations
+
+import gc
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from types import FunctionType, GeneratorType, MethodDescriptorType, MethodType, ModuleType, WrapperDescriptorType
+from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import ReferenceType
+
+from pytest_concur.engine.operations import CONTAINERS, IMMUTABLE, LOCKS, MOST_LOOKED_AT, PLAIN, adds_missing, is_a
+from pytest_concur.instrument.handed import Form
+from pytest_concur.instrument.points import READERS, WRITING_METHODS
+
+if TYPE_CHECKING:
+    from pytest_concur.engine.execution import Execution
+
+
+class Touch(NamedTuple):
+    """An access that no operation tells of."""
+
+    thing: object
+    writes: bool = False
+    lasts: bool = False
+    """Others may get a turn in the middle of it, since it runs code written in Python, or it goes on later."""
+
+
+_KEEP_ARGUMENTS = frozenset(
+    "append appendleft add insert setdefault put put_nowait isinstance issubclass type id callable object super".split()
+)
+"""Functions and methods that do not look into what they are given."""
+
+_READING_METHODS = frozenset("index count copy keys values items get __len__ __contains__ __iter__ __eq__".split())
+
+_GO_OVER = frozenset("sort min max sum any all set frozenset dict extend update".split())
+"""What operations tell of, and what runs code written in Python between its steps, if it is given any."""
+
+_CHANGE_FIRST = frozenset("setitem delitem iadd iand iconcat imul ior isub ixor".split())
+"""Functions of ``operator`` that change their first argument."""
+
+_LOOK_INTO_ANYTHING = frozenset({"attrgetter", "methodcaller", "itemgetter"})
+
+_NEVER_CHANGE = frozenset(
+    "re.Pattern re.Match datetime.datetime datetime.date datetime.time datetime.timedelta datetime.timezone "
+    "decimal.Decimal _struct.Struct zoneinfo.ZoneInfo _contextvars.ContextVar builtins.range builtins.slice "
+    "builtins.mappingproxy".split()
+)
+"""Types, by module and name, whose objects stay as they are, or are another one for each task."""
+
+_UNSHARED = (threading.local, GeneratorType, BaseException, ModuleType, type, *IMMUTABLE, *LOCKS)
+"""Owners of methods that belong to one task, or of which operations tell."""
+
+_UNBOUND = (MethodDescriptorType, WrapperDescriptorType)
+_ITERATORS: tuple[Any, ...] = (map, filter, zip, enumerate, reversed, type(iter([])), type(iter({})), type(iter(set())))
+_VIEWS: tuple[Any, ...] = (type({}.keys()), type({}.values()), type({}.items()))
+
+
+def note_handed(execution: Execution, form: Form, told: str, values: tuple[Any, ...]) -> None:
+    """The task that runs hands something to code written in C: tell what no operation tells of, if there is such.
+
+    Args:
+        execution: The run.
+        form: How it is handed over.
+        told: The name of the function or method that an operation has told of, if so.
+        values: The function and its arguments, or the operands, or the object.
+    """
+    if form == "takes names":
+        execution.record.untold = "objects share one __dict__, and no operation tells which attributes are the same"
+    if execution.note_touch is None or (
+        not execution.current.id and all(each.has_ended for each in execution.tasks[1:])
+    ):
+        return  # the body is alone
+    for each in _touched(form, told, values):
+        if is_a(each.thing, ReferenceType):
+            execution.record.untold = "weak references are asked, and no operation tells what lives"
+        execution.note_touch(execution.current.id, execution.numbering.of(each.thing), each.writes, each.lasts)
+
+
+def note_missing(execution: Execution, values: tuple[Any, ...]) -> None:
+    """The task that runs looks at an item: others may get a turn before what is missing has been made and added."""
+    if execution.note_touch is not None and is_a(values[0], defaultdict) and adds_missing(values[0], values[1:]):
+        lasts = not is_a(values[0].default_factory, type) or _is_written_in_python(values[0].default_factory, type)
+        execution.note_touch(execution.current.id, execution.numbering.of(values[0]), True, lasts)
+
+
+def _touched(form: Form, told: str, values: tuple[Any, ...]) -> Iterable[Touch]:
+    match form:
+        case "call":
+            return touched_by_call(values[0], values[1:], told)
+        case "starred":
+            arguments = values[1] if type(values[1]) in (tuple, list) else values[1:2]
+            return touched_by_call(values[0], [*arguments, *values[2:]], told)
+        case "names":
+            return [Touch(values[0], writes=True, lasts=True)]
+        case "takes names":
+            return ()
+    return touched_by_operator(values, changes=form == "changes")
+
+
+def touched_by_call(function: Any, arguments: Sequence[Any], told: str) -> Iterator[Touch]:
+    """Yield what a call touches.
+
+    Args:
+        function: What is called.
+        arguments: What it is given.
+        told: Its name, if an operation tells what it does to the object that it belongs to, or to its first argument.
+    """
+    kind = type(function)
+    if kind is FunctionType:
+        return  # whose accesses are operations
+    if kind is MethodType or kind is partial:
+        inner, given = (function.__func__, ()) if kind is MethodType else (function.func, function.args)
+        yield from touched_by_call(inner, (*given, *arguments), "" if kind is partial else told)
+        return
+    if _is_written_in_python(function, kind):
+        return
+    if issubclass(kind, ReferenceType):
+        yield Touch(function)
+        return
+    name = str(getattr(function, "__name__", ""))
+    if kind in _UNBOUND:
+        owner, arguments = (arguments[0], arguments[1:]) if arguments else (None, arguments)
+        told = ""
+    else:
+        owner = function if kind.__module__ == "functools" else getattr(function, "__self__", None)
+    runs_python = kind.__module__ == "functools" or any(map(_runs_python, arguments))
+    lasts = runs_python and (not told or name in _GO_OVER)
+    if (lasts or not told) and not _is_unshared(owner, name):
+        yield Touch(owner, name not in _READING_METHODS and (not told or name in WRITING_METHODS), lasts)
+    if name in _KEEP_ARGUMENTS or (told in READERS and not lasts):
+        return
+    for place, argument in enumerate(arguments):
+        changes = not place and name in _CHANGE_FIRST
+        for thing in containers_in(argument):
+            yield Touch(thing, changes or is_a(thing, bytearray), lasts)
+        if kind.__name__ in _LOOK_INTO_ANYTHING and type(argument) not in PLAIN:
+            yield Touch(argument)
+
+
+def touched_by_operator(operands: Sequence[Any], *, changes: bool) -> Iterator[Touch]:
+    """Yield what an operator touches of its operands, of which it may change the first."""
+    for place, operand in enumerate(operands):
+        if type(operand) not in PLAIN:
+            for thing in containers_in(operand):
+                yield Touch(thing, changes and not place)
+
+
+def containers_in(value: Any) -> list[object]:
+    """Return the containers that are read where a value is read to its depth."""
+    found: list[object] = []
+    left = [value]
+    seen: set[int] = set()
+    while left and len(seen) < MOST_LOOKED_AT:
+        each = left.pop()
+        if type(each) in PLAIN or id(each) in seen:
+            continue
+        seen.add(id(each))
+        if is_a(each, CONTAINERS):
+            found.append(each)
+        if type(each) is memoryview:
+            left.append(each.obj)
+        elif is_a(each, (*CONTAINERS, tuple, frozenset)) or type(each) in (*_ITERATORS, *_VIEWS):
+            left += gc.get_referents(each)[:MOST_LOOKED_AT]
+    return found
+
+
+def _is_unshared(owner: Any, name: str) -> bool:
+    if owner is None or is_a(owner, _UNSHARED) or (name == "__init__" and not is_a(owner, CONTAINERS)):
+        return True
+    kind = type(owner)
+    return f"{kind.__module__}.{kind.__qualname__}" in _NEVER_CHANGE
+
+
+def _is_written_in_python(function: Any, kind: type) -> bool:
+    """Whether an object that can be called, or a class, runs code that has points of its own, or is no function."""
+    if issubclass(kind, type):
+        return issubclass(function, BaseException) or any(
+            type(vars(base).get(way)) in (FunctionType, staticmethod)
+            for base in function.__mro__
+            for way in ("__init__", "__new__")
+            if base is not object
+        )
+    return any(type(vars(base).get("__call__")) is FunctionType for base in kind.__mro__)
+
+
+def _runs_python(argument: Any) -> bool:
+    """Whether code written in C that is given this may run code written in Python on its way."""
+    return type(argument) in (FunctionType, MethodType, GeneratorType, map, filter)

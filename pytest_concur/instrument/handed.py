@@ -1,0 +1,94 @@
+"""Where code written in C may be handed what tasks share, although no scheduling point tells of it.
+
+``",".join(shared)``, ``f"{shared}"``, ``shared + other`` and ``cached(key)`` read, and some write. A search that does
+not know what must not be called complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from bytecode import BinaryOp, Instr
+
+from pytest_concur.instrument import interpreter
+from pytest_concur.instrument.gil import find_polls
+from pytest_concur.instrument.point import Point
+
+Form = Literal["call", "starred", "reads", "changes", "names", "takes names"]
+"""How C code gets at it: by a call, by one with ``*``, by an operator that reads its operands or changes the first, by
+``obj.__dict__``, or by an assignment to that."""
+
+
+_IN_PLACE = frozenset(operator for operator in BinaryOp if operator.name.startswith("INPLACE"))
+_WITH_ANYTHING = frozenset(
+    {BinaryOp.MULTIPLY, BinaryOp.INPLACE_MULTIPLY, BinaryOp.REMAINDER, BinaryOp.INPLACE_REMAINDER}
+)
+"""Operators that put numbers or words and containers together; others can do nothing with such a pair."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """What is handed over at an instruction."""
+
+    form: Form
+    stack: tuple[int, ...]
+    """Places on the stack, 1 = top; of a call the function first."""
+
+    unless_plain: tuple[int, ...] = ()
+    """Places on the stack: if what lies there is numbers or words, nothing is touched."""
+
+    point: str = ""
+    """The function or method that the point of the same call tells of, if there is one."""
+
+
+def find_handed(instructions: Sequence[object], points: dict[int, Point]) -> dict[int, Handed]:
+    """Return where C code may be handed something: index of the instruction, before which it lies on the stack -> what.
+
+    Args:
+        instructions: Those of a function. Methods are taken to be loaded as bound ones.
+        points: Its scheduling points.
+    """
+    told = {point.called_at: point.name for point in points.values() if point.called_at is not None}
+    found: dict[int, Handed] = {}
+    for begin, call in find_polls(instructions).items():
+        if call.kind == "call" and call.name != "exit":
+            found[begin] = _call(instructions[begin], call, told.get(begin, ""))
+    previous: Instr | None = None
+    for index, instr in enumerate(instructions):
+        if isinstance(instr, Instr):
+            handed = _operation(instr, previous)
+            if handed is not None:
+                found[index] = handed
+            previous = instr
+    return found
+
+
+def _call(begin: object, call: Point, told: str) -> Handed:
+    (function,) = call.stack
+    if call.name == "starred":
+        return Handed("starred", (function, *range(function - 1 - interpreter.NULL_ABOVE_CALLABLE, 0, -1)))
+    has_names_on_top = isinstance(begin, Instr) and begin.name == "CALL_KW"
+    first = function - interpreter.CALLABLE_BELOW_ARGUMENTS
+    return Handed("call", (function, *range(first, int(has_names_on_top), -1)), point=told)
+
+
+def _operation(instr: Instr, previous: Instr | None) -> Handed | None:
+    name = instr.name
+    has_constant = previous is not None and previous.name == "LOAD_CONST"
+    if name == "BINARY_OP":
+        operator = BinaryOp(instr.arg)  # type: ignore[arg-type]
+        if operator in _WITH_ANYTHING:
+            return Handed("changes" if operator in _IN_PLACE else "reads", (2, 1), (2,) if has_constant else (2, 1))
+        if operator in _IN_PLACE:
+            has_number = has_constant and isinstance(previous.arg, int | float)  # type: ignore[union-attr]
+            return None if has_number else Handed("changes", (2, 1), (2,))
+        return None if has_constant else Handed("reads", (2, 1), (1,))
+    if name == "COMPARE_OP":
+        return None if has_constant else Handed("reads", (2, 1), (1,))
+    if (place := interpreter.formatted(instr)) is not None:
+        return Handed("reads", (place,), (place,))
+    if name == "STORE_ATTR" and instr.arg == "__dict__":
+        return Handed("takes names", (1,))
+    return Handed("names", (1,)) if interpreter.attribute_name(instr) == "__dict__" else None
