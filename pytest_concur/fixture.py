@@ -146,7 +146,9 @@ class Concur:
         execution = self._hooks.mine()
         if execution is None or len(chosen) == 1:
             return chosen[0]
-        return chosen[execution.choose(len(chosen))]
+        choice = chosen[execution.choose(len(chosen))]
+        self._outcomes.chosen.append(choice)
+        return choice
 
     def compare(
         self,
@@ -300,6 +302,7 @@ def _start_real_thread(function: Callable[[], Any], name: str, gate: threading.E
 
 
 def _check_callable(call: str, function: object) -> None:
+    __tracebackhide__ = True
     if isinstance(function, list | tuple):
         raise ConcurrencyUsageError(
             f"{call} takes functions, got {function!r}; unpack it with a star: {call}(*functions)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Sequence
 from random import Random
 from typing import Any, Literal
@@ -28,6 +29,10 @@ MOST_SLEEPS = 16
 
 SleepsThrough = Literal["all", "tasks", "nobody"]
 """Whose sleep lets time pass and goes on while others do not get a turn; ``tasks``: all but the body."""
+
+
+MANY_WAITERS = 16
+"""From so many on, looking each one up in a list takes longer than making a set of it."""
 
 
 class Execution(Escapes):
@@ -283,21 +288,35 @@ class Execution(Escapes):
 
     def wake(self, resource: Resource) -> None:
         """``resource`` changed: its waiters, if there are any, may try again."""
-        for task in resource.waiters:
-            if task.id not in self._enabled:
-                self._meter.settle()
+        if not resource.waiters:
+            return
+        enabled = self._looked_up_in(resource.waiters)
+        woken = [task for task in resource.waiters if task.id not in enabled]
+        if woken:
+            self._meter.settle()
+            for task in woken:
                 self._add_enabled(task)
-                self._rearm()
+            self._rearm()
 
     def taken(self, resource: Resource) -> None:
         """``resource`` is taken: its waiters need not try until it is free again."""
-        for task in resource.waiters:
-            if task.id in self._enabled and not task.timed_out and task is not self.current:
-                self._meter.settle()
-                self._enabled.remove(task.id)
+        if not resource.waiters:
+            return
+        enabled = self._looked_up_in(resource.waiters)
+        held_back = [
+            task for task in resource.waiters if task.id in enabled and not task.timed_out and task is not self.current
+        ]
+        if held_back:
+            self._meter.settle()
+            for task in held_back:
+                del self._enabled[bisect_left(self._enabled, task.id)]
                 if task.stands or self._may_time_out_early(task):
                     self._hold_up(task)
-                self._rearm()
+            self._rearm()
+
+    def _looked_up_in(self, waiters: Sequence[Task]) -> Collection[int]:
+        """Return who can run, to look up each of those in: a run of a thousand tasks must not take minutes."""
+        return self._enabled if len(waiters) < MANY_WAITERS else frozenset(self._enabled)
 
     def sleep(self, seconds: float) -> None:
         """Virtual ``time.sleep``: the task stops until nobody else can run and its time has come."""

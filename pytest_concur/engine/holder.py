@@ -8,9 +8,19 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+_OURS = __package__.partition(".")[0]
+
 
 def name_of(real: object) -> str:
-    """Return the name under which somebody holds this object: ``Account.lock``, ``bank.LOCK``; empty if unknown."""
+    """Return the name under which somebody holds this object; empty if unknown.
+
+    ``Account.lock``, ``bank.LOCK``; ``Bank.locks['a']`` if it lies in a container that has such a name; else that of a
+    variable which a function shares with the one around it.
+    """
+    return _name_in_object(real) or _name_in_container(real) or _name_in_modules(real) or _name_of_variable(real)
+
+
+def _name_in_object(real: object) -> str:
     for owner in gc.get_referrers(real):
         if isinstance(owner, dict):
             if isinstance(owner.get("__name__"), str) and "__builtins__" in owner:
@@ -24,7 +34,30 @@ def name_of(real: object) -> str:
             found = _key_of(getattr(owner, "__dict__", {}), real) or _slot_of(owner, real)
             if found and not type(owner).__module__.startswith(__package__):
                 return f"{_type_name(owner)}.{found}"
-    return _name_in_modules(real)
+    return ""
+
+
+def _name_in_container(real: object) -> str:
+    for owner in gc.get_referrers(real):
+        if type(owner) not in (dict, list):
+            continue
+        items = owner.items() if type(owner) is dict else enumerate(owner)
+        key = next((key for key, value in list(items) if value is real and type(key) in (str, int)), None)
+        if key is not None and (name := _name_in_object(owner) or _name_in_modules(owner) or _name_of_variable(owner)):
+            return f"{name}[{key!r}]"
+    return ""
+
+
+def _name_of_variable(real: object) -> str:
+    for cell in gc.get_referrers(real):
+        if type(cell) is not types.CellType:
+            continue
+        for cells in gc.get_referrers(cell):
+            for function in gc.get_referrers(cells) if type(cells) is tuple else ():
+                is_users = type(function) is types.FunctionType and not function.__module__.startswith(_OURS)
+                if is_users and function.__closure__ is cells:
+                    return str(function.__code__.co_freevars[cells.index(cell)])
+    return ""
 
 
 def _name_in_modules(real: object) -> str:

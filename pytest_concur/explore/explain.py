@@ -42,7 +42,7 @@ class _Recorder:
         place = place_of(sys._getframe(2))
         owner = values[0] if values else None
         self._keep.append(owner)
-        location, shown = _location(kind, name, values, place.file)
+        resource, part, shown = _place(kind, name, values, place.file)
         value = _value(kind, name, writes, values)
         self.steps.append(
             Step(
@@ -50,7 +50,8 @@ class _Recorder:
                 place.file,
                 place.line,
                 place.function,
-                location,
+                resource,
+                part,
                 shown,
                 bool(writes),
                 value,
@@ -77,26 +78,27 @@ def trace(
     return ScheduleTrace(tuple(recorder.names), tuple(recorder.steps)), trial
 
 
-def _location(kind: str, name: str, values: tuple[Any, ...], file: str) -> tuple[Any, str]:
-    """Return what identifies the accessed place, and how to call it."""
+def _place(kind: str, name: str, values: tuple[Any, ...], file: str) -> tuple[Any, Any, str]:
+    """Return what is accessed, which part of it, and how to call that."""
     owner = values[0] if values else None
+    contents = "contents", id(owner)
     if kind == "attribute":
-        return (id(owner), name), f"{_type_name(owner)}.{name}"
+        return ("attributes", id(owner)), name, f"{_type_name(owner)}.{name}"
     if kind == "item":
         key = values[1] if len(values) > 1 else None
-        shown = _short(key) if is_a(key, _PLAIN) else "…"
-        return (id(owner), "item", shown), f"{type(owner).__name__}[{shown}]"
+        part = _short(key) if is_a(key, _PLAIN) else None
+        return contents, part, f"{type(owner).__name__}[{part or '…'}]"
     if kind == "method":
-        return (id(owner), "item", "…"), f"{type(owner).__name__}.{name}()"
+        return contents, None, f"{type(owner).__name__}.{name}()"
     if kind == "builtin" and values:
-        return (id(owner), "item", "…"), f"{name}({type(owner).__name__})"
+        return contents, None, f"{name}({type(owner).__name__})"
     if kind == "iterate":
-        return (id(owner), "step"), "next item"
+        return ("steps", id(owner)), None, "next item"
     if kind in ("global", "cell"):
-        return (kind, file, name), name
+        return (kind, file, name), None, name
     if kind == "system":
-        return kind, name
-    return (kind, id(owner), name), name or kind
+        return kind, None, name
+    return (kind, id(owner), name), None, name or kind
 
 
 def _value(kind: str, name: str, writes: bool, values: tuple[Any, ...]) -> str | None:

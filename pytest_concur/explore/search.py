@@ -36,8 +36,8 @@ GIL_STEPS = 200_000
 REAL_S = 10.0
 """Seconds, where runs take real time, after which that question is given up, and a single replay is enough."""
 
-STEPS_OF_A_RUN = 500
-"""What starting a run costs, in steps."""
+STEPS_OF_A_RUN, STEPS_OF_A_TASK = 440, 20
+"""What starting them costs, in steps."""
 
 LONG_RUN = 200
 """Contested points beyond which a run counts as long."""
@@ -257,7 +257,7 @@ def ask_gil(lab: Laboratory, reference: Reference, found: Found, seed: int) -> G
         failure = trial.failure or _strange(lab, reference, trial)
         if failure is not None and failure.kind == found.failure.kind:
             return "reachable"
-        steps += trial.record.steps + STEPS_OF_A_RUN
+        steps += trial.record.steps + STEPS_OF_A_RUN + STEPS_OF_A_TASK * trial.record.task_count
         if steps > GIL_STEPS or (found.takes_time and time.perf_counter() - began > REAL_S):
             break
     return "not-reached"

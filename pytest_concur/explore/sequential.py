@@ -103,7 +103,7 @@ def establish(lab: Laboratory, seconds: float = math.inf) -> Reference:
 def _in_all_orders(lab: Laboratory, sleeps_through: SleepsThrough, deadline: float) -> Reference:
     reference = Reference()
     lab.sleeps_through = sleeps_through
-    first = _run(lab, reference, _in_order(), "the given order")
+    first = _run(lab, reference, None, "the given order")
     if first is None:
         if reference.failing is not None and reference.failing.has_passed_before:
             reference.order = AGAIN
@@ -114,7 +114,7 @@ def _in_all_orders(lab: Laboratory, sleeps_through: SleepsThrough, deadline: flo
     callers: set[Caller] = set()
     unseen: set[str] = set()
     signs = Signs(lab.patch.is_users, partial(_note_caller, lab, callers), partial(_note_unseen, lab, unseen))
-    again = _run(lab, reference, _in_order(), AGAIN, signs=signs)
+    again = _run(lab, reference, None, AGAIN, signs=signs)
     if again is None:
         _excuse(reference, lab)
         return reference
@@ -199,7 +199,7 @@ def is_sequential_outcome(lab: Laboratory, reference: Reference, outcome: Any) -
 
 def fails_sequentially(lab: Laboratory, choices: tuple[int, ...]) -> bool:
     """Whether the body fails without preemption too, given the same answers to ``concur.choose``."""
-    orders: list[Callable[[int], int]] = [lambda task: task, lambda task: -task]
+    orders: list[Callable[[int], int] | None] = [None, lambda task: -task]
     for who in _WHO_SLEEPS_THROUGH[_WHO_SLEEPS_THROUGH.index(lab.sleeps_through) :]:
         trials = [lab.run(lambda rank=rank: Sequential(rank, choices), sleeps_through=who) for rank in orders]  # type: ignore[misc]
         failing = [trial for trial in trials if trial.failure is not None]
@@ -223,7 +223,7 @@ def _note_unseen(lab: Laboratory, unseen: set[str], package: str) -> None:
 
 
 def _run(
-    lab: Laboratory, reference: Reference, rank: Callable[[int], int], words: str, *, signs: Signs | None = None
+    lab: Laboratory, reference: Reference, rank: Callable[[int], int] | None, words: str, *, signs: Signs | None = None
 ) -> Trial | None:
     """Run one order; ``None`` if the reference ends with it."""
     run = partial(lab.run, lambda: Sequential(rank), sleeps_through=lab.sleeps_through, freeze_names=False)
@@ -273,7 +273,7 @@ def _is_due_to_looking_on(failure: Failure, run: Callable[..., Trial], signs: Si
     return again is not None and again.signature == failure.signature
 
 
-def _in_order(order: tuple[int, ...] = ()) -> Callable[[int], int]:
+def _in_order(order: tuple[int, ...]) -> Callable[[int], int]:
     """The body first, then the tasks listed, then those of unknown number in order of creation."""
     ranks = {task: place for place, task in enumerate(order, 1)}
     return lambda task: ranks.get(task, task + len(order)) if task else 0

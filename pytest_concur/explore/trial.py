@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
+import reprlib
 import threading
 import time
 import types
@@ -74,9 +75,11 @@ class Outcomes:
 
     results: list[Any] = field(default_factory=list)
     observed: dict[str, Any] = field(default_factory=dict)
+    chosen: list[Any] = field(default_factory=list)
+    """What ``concur.choose`` has given, which is no part of the outcome."""
 
     def clear(self) -> None:
-        self.results, self.observed = [], {}
+        self.results, self.observed, self.chosen = [], {}, []
 
     def comparable(self) -> Any:
         return comparable((self.results, self.observed))
@@ -250,6 +253,10 @@ class Laboratory:
         if error is not None and self.settings.is_passing(error):
             return Trial(record, None, passing=error)
         return Trial(record, judge(record, error, self.settings.is_assertion))
+
+    def chosen(self) -> tuple[str, ...]:
+        """Return what ``concur.choose`` gave in the latest run, in words."""
+        return tuple(map(reprlib.repr, self._outcomes.chosen))
 
     def running_task(self) -> int | None:
         """Return the number of the task that runs now; ``None`` while the body is the only one that lives."""

@@ -33,6 +33,9 @@ COST = 3
 MOST_STEPS = 100_000
 """Steps of all these schedules together; counted, not timed, so that the answer repeats."""
 
+MANY_TASKS = 100
+"""So many more tasks make a step cost one more: what each of them knows of all others is kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class Suspicion:
@@ -134,7 +137,7 @@ def witness(
     names_locks: bool = True,
     signs: Signs | None = None,
 ) -> tuple[list[Suspicion], int, bool]:
-    """Run one schedule; return what was seen, how many steps it had, and whether a part of it was outside control."""
+    """Run one schedule; return what was seen, how many steps it cost, and whether a part of it was outside control."""
     made: list[Witnesses] = []
 
     def new() -> Witness:
@@ -145,7 +148,8 @@ def witness(
     names, schedule = trial.record.names, trial.record.schedule
     seen = [_of_race(race, names, schedule) for race in made[-1].races.races]
     seen += [_of_inversion(inversion, names, schedule) for inversion in made[-1].order.inversions]
-    return seen, trial.record.steps, bool(trial.record.uncontrolled)
+    cost = trial.record.steps * (1 + trial.record.task_count // MANY_TASKS)
+    return seen, cost, bool(trial.record.uncontrolled)
 
 
 def _of_race(race: Race, names: Sequence[str], schedule: Schedule) -> Suspicion:

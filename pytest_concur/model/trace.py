@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
 
@@ -14,8 +14,11 @@ class Step:
     file: str
     line: int
     function: str
-    location: Hashable
-    """Equal for two accesses of the same place, within one trace."""
+    resource: Hashable
+    """What it touches: equal for two accesses of the same object or variable, within one trace."""
+
+    part: Hashable
+    """Which attribute or item of it; ``None``: all of it, or nobody knows which."""
 
     shown: str
     """The place in words: ``Account.balance``."""
@@ -47,6 +50,18 @@ class Intrusion:
     after: Step
 
 
+def by_place(steps: Iterable[Step]) -> list[list[Step]]:
+    """Return the steps that touch the same place, for each place. What touches all of an object is with each part."""
+    of_resource: dict[Hashable, list[Step]] = {}
+    for step in steps:
+        of_resource.setdefault(step.resource, []).append(step)
+    found = []
+    for same in of_resource.values():
+        parts = dict.fromkeys(step.part for step in same if step.part is not None)
+        found += [[step for step in same if step.part in (part, None)] for part in parts or [None]]
+    return found
+
+
 def intrusions(trace: ScheduleTrace) -> list[Intrusion]:
     """Return accesses that came between two of another task, where an order one after the other differs.
 
@@ -54,10 +69,7 @@ def intrusions(trace: ScheduleTrace) -> list[Intrusion]:
     between conflicts with both others.
     """
     found = []
-    by_location: dict[Hashable, list[Step]] = {}
-    for step in trace.steps:
-        by_location.setdefault(step.location, []).append(step)
-    for steps in by_location.values():
+    for steps in by_place(trace.steps):
         last: dict[int, int] = {}
         for index, step in enumerate(steps):
             start = last.get(step.task)

@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pytest_concur.model.trace import Intrusion, ScheduleTrace, Step, intrusions
+from pytest_concur.model.trace import Intrusion, ScheduleTrace, Step, by_place, intrusions
 from pytest_concur.model.waiting import Place, Waiting, stuck_lines
 from pytest_concur.report.replay_line import replay_line
 
@@ -42,8 +42,14 @@ class FailureReport:
     seed: int
     uncontrolled: tuple[str, ...]
     token: str
+    chosen: tuple[str, ...] = ()
+    """What ``concur.choose`` gave, in order."""
+
     goes_on: str = ""
     """A task that waited and went on, where no task was interrupted."""
+
+    is_misuse: bool = False
+    """The test asks this plugin for something that it does not do."""
 
     flags: tuple[str, ...] = ()
     """Options of the command line that a replay needs."""
@@ -92,13 +98,11 @@ def _rows(trace: ScheduleTrace, *, is_stuck: bool) -> tuple[list[_Row], int]:
     Where there are none, all steps of tasks, unless the tasks are stuck: then the waits say it all.
     """
     start = next((place for place, step in enumerate(trace.steps) if step.task), 0)  # before that nothing can race
-    users: dict[object, set[int]] = {}
-    written = set()
-    for step in trace.steps:
-        users.setdefault(step.location, set()).add(step.task)
-        if step.writes:
-            written.add(step.location)
-    kept = [step for step in trace.steps[start:] if len(users[step.location]) > 1 and step.location in written]
+    shared: set[int] = set()
+    for steps in by_place(trace.steps):
+        if len({step.task for step in steps}) > 1 and any(step.writes for step in steps):
+            shared.update(map(id, steps))
+    kept = [step for step in trace.steps[start:] if id(step) in shared]
     if not kept and not is_stuck:
         kept = [step for step in trace.steps if step.task]
     rows: list[_Row] = []
@@ -128,6 +132,8 @@ def _cell(step: Step) -> str:
 
 
 def _why(report: FailureReport) -> str:
+    if report.is_misuse:
+        return "This is how the test uses pytest-concur, and no concurrency bug."
     if report.kind == "sequential-failure":
         order = f" ({report.order})" if report.order else ""
         what = f"This happens without any switch between tasks{order}: it is no concurrency bug"
@@ -199,6 +205,8 @@ def _notes(report: FailureReport) -> str:
             f"found at schedule {report.index} ({report.strategy}, seed {report.seed}), {report.preemptions} "
             f"preemption{'' if report.preemptions == 1 else 's'} after minimization"
         )
+    if report.chosen:
+        lines.append(f"chosen by concur.choose: {', '.join(report.chosen)}")
     if report.uncontrolled:
         lines.append(f"uncontrolled: {'; '.join(report.uncontrolled)}")
     return "\n".join(lines)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from pytest_concur.engine.frames import error_at
 from pytest_concur.engine.hooks import Hooks
-from pytest_concur.errors import ReplayDiverged
+from pytest_concur.errors import ConcurrencyUsageError, ReplayDiverged
 from pytest_concur.explore.failure import Failure
 from pytest_concur.explore.search import Found
 from pytest_concur.explore.sequential import Reference
@@ -78,7 +78,9 @@ class Reporter:
             seed=self._seed,
             uncontrolled=tuple(f"{each.what} at {each.where}" for each in self._result.uncontrolled),
             token=token,
+            chosen=lab.chosen(),
             goes_on=_who_goes_on(found.schedule, seen.names),
+            is_misuse=isinstance(failure.error, ConcurrencyUsageError),
             flags=self._flags,
         )
         self._result.findings.append(

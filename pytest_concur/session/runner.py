@@ -468,7 +468,7 @@ class TestRunner:
         problem = problem_of(text, self._item.nodeid, self._options)
         if problem is not None:
             summary = f"{self._item.nodeid}: --concur-replay: {problem}"
-            self.result.findings.append(Finding("uncontrolled", summary, 0, text, 0, None))
+            self.result.findings.append(Finding("uncontrolled", summary, 0, text, 0, None, report=summary))
             raise ReplayDiverged(summary)
 
 

@@ -16,10 +16,10 @@ from pytest_concur.model.turn import UNLIMITED, Moment
 class Sequential:
     """Runs the tasks in one order; a task that gives way (``sleep(0)``, a spin) goes behind the others."""
 
-    def __init__(self, rank: Callable[[int], int] = lambda task: task, choices: Sequence[int] = ()) -> None:
+    def __init__(self, rank: Callable[[int], int] | None = None, choices: Sequence[int] = ()) -> None:
         """
         Args:
-            rank: Place of a task in the order; the lowest runs first.
+            rank: Place of a task in the order; the lowest runs first. In order of creation if not given.
             choices: Answers to ``concur.choose``, in order; 0 when they run out.
         """
         self._rank = rank
@@ -34,13 +34,16 @@ class Sequential:
             if current in self._late:
                 self._late.remove(current)
             self._late.append(current)
+        if not self._late:
+            return moment.enabled[0] if self._rank is None else min(moment.enabled, key=self._rank), UNLIMITED
         return min(moment.enabled, key=self._place), UNLIMITED
 
     def choose(self, count: int) -> int:
         return min(next(self._choices, 0), count - 1)
 
     def _place(self, task: int) -> tuple[int, int]:
-        return (self._late.index(task) + 1 if task in self._late else 0), self._rank(task)
+        rank = task if self._rank is None else self._rank(task)
+        return (self._late.index(task) + 1 if task in self._late else 0), rank
 
 
 class ReplayDecisions:

@@ -1148,3 +1148,21 @@ def add(box):
 
     assert result.kinds[:1] == (("assertion",) if mistake else ()), result.output
     assert result.verdict == ("failed" if mistake else "passed"), result.output
+
+
+def test_a_thousand_tasks_take_seconds(pytester):
+    """They wait for one lock, and each time it is free all of them could have it: nobody is looked up in a list."""
+    text = """
+        @pytest.mark.concurrency
+        def test_program(concur):
+            box, lock = Box(), threading.Lock()
+
+            def add():
+                with lock:
+                    box.x += 1
+
+            concur.run(*[add] * 1_000)
+            assert box.x == 1_000
+    """
+
+    assert_passes(run_project(pytester, module(text), hang_s=60))

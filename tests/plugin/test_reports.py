@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import textwrap
 
 import pytest
 from project import UNHURRIED, assert_fails, module, run_project, run_pytest
@@ -138,3 +139,105 @@ def test_a_test_that_fails_outside_its_runs_has_not_passed(pytester):
 
     assert result.exit == pytest.ExitCode.TESTS_FAILED
     assert result.only.verdict == "inconclusive", result.output
+
+
+CHECKED_FIRST = {
+    "get": 'if shared.get("a") is None:\n    shared["a"] = 1\n    made.append(1)',
+    "len": 'if not len(shared):\n    shared["a"] = 1\n    made.append(1)',
+    "in": 'if "a" not in shared:\n    shared["a"] = 1\n    made.append(1)',
+    "keys": 'if "a" not in list(shared):\n    shared["a"] = 1\n    made.append(1)',
+}
+
+
+@pytest.mark.parametrize("body", CHECKED_FIRST.values(), ids=CHECKED_FIRST.keys())
+def test_a_report_shows_what_was_looked_at_before_it_was_changed(pytester, body):
+    """A look at a container as a whole is a look at each of its items, too."""
+    text = f"""
+        @pytest.mark.concurrency
+        def test_program(concur):
+            shared, made = {{}}, []
+
+            def make():
+                {textwrap.indent(body, 16 * " ").lstrip()}
+
+            concur.run(make, make)
+            assert made == [1]
+    """
+    result = run_project(pytester, module(text), UNHURRIED)
+    assert_fails(result, ["assertion"])
+
+    assert re.search(r"\| test_program\.py:23 if .* \[reads.*\]", result.output), result.output
+    assert re.search(r"wrote dict\['a'\] = 1 \(.*\) between make 2's read .*\(.*\) and its write of 1", result.output)
+
+
+LOCKS = {
+    "in a dictionary": ('box.locks = {"a": threading.Lock(), 2: threading.Lock()}', 'box.locks["a"]', "box.locks[2]"),
+    "in a list": ("box.locks = [threading.Lock(), threading.Lock()]", "box.locks[0]", "box.locks[1]"),
+    "in variables": ("one, two = threading.Lock(), threading.Lock()", "one", "two"),
+}
+NAMES = {
+    "in a dictionary": ("Box.locks['a']", "Box.locks[2]"),
+    "in a list": ("Box.locks[0]", "Box.locks[1]"),
+    "in variables": ("one", "two"),
+}
+
+
+@pytest.mark.parametrize("where", LOCKS)
+def test_a_report_calls_locks_by_their_names(pytester, where):
+    made, first, second = LOCKS[where]
+    text = f"""
+        @pytest.mark.concurrency
+        def test_program(concur):
+            box = Box()
+            {made}
+
+            def there():
+                with {first}, {second}:
+                    pass
+
+            def back():
+                with {second}, {first}:
+                    pass
+
+            concur.run(there, back)
+    """
+    found = assert_fails(run_project(pytester, module(text), UNHURRIED), ["deadlock"])
+
+    assert all(f"waits for lock {name} held by" in found.summary for name in NAMES[where]), found.summary
+
+
+def test_a_report_tells_what_was_chosen(pytester):
+    text = """
+        @pytest.mark.concurrency
+        def test_program(concur):
+            first, second = concur.choose([1, 2, 3]), concur.choose(["left", "right"])
+            assert (first, second) != (3, "right")
+    """
+
+    assert "chosen by concur.choose: 3, 'right'" in run_project(pytester, module(text), UNHURRIED).output
+
+
+def test_a_mistake_of_the_tests_is_called_one(pytester):
+    """The traceback ends in the user's line, and nobody is sent to look for state that outlives a run."""
+    text = """
+        @pytest.mark.concurrency
+        def test_program(concur):
+            concur.run(5)
+    """
+    output = run_project(pytester, module(text)).output
+
+    assert "This is how the test uses pytest-concur, and no concurrency bug." in output
+    assert "fixture.py" not in output
+    assert "outlives" not in output
+
+
+def test_a_refused_token_needs_few_words(pytester):
+    text = """
+        @pytest.mark.concurrency
+        def test_program(concur):
+            concur.run(int)
+    """
+    output = run_project(pytester, module(text), "--concur-replay=c1AAAA").output
+
+    assert "copy the whole token from the last line of the failure report" in output
+    assert "pytest_pyfunc_call" not in output

@@ -34,6 +34,22 @@ def test_name_of_holder() -> None:
     assert name_of(SLOTTED.own) == "Slotted.own"
 
 
+def test_name_in_a_container() -> None:
+    BANK.accounts = {"a": [threading.Lock()], 2: threading.Lock()}  # type: ignore[attr-defined]
+
+    assert name_of(BANK.accounts[2]) == "Bank.accounts[2]"  # type: ignore[attr-defined]
+    assert name_of(BANK.accounts["a"][0]) == ""  # type: ignore[attr-defined]
+
+
+def test_name_of_a_variable_that_functions_share() -> None:
+    guard, guards = threading.Lock(), [threading.Lock()]
+
+    def use() -> object:
+        return guard, guards
+
+    assert (name_of(guard), name_of(guards[0]), use()[0]) == ("guard", "guards[0]", guard)  # type: ignore[index]
+
+
 def test_nobody_holds_it() -> None:
     assert name_of(threading.Lock()) == ""
 

@@ -66,7 +66,7 @@ def test_what_differs_between_two_runs_of_one_schedule_is_left_out():
 
 
 def step(task: int, *, writes: bool) -> Step:
-    return Step(task, "f.py", 1, "f", ("x",), "Box.x", writes, None)
+    return Step(task, "f.py", 1, "f", 1, "x", "Box.x", writes, None)
 
 
 @pytest.mark.parametrize(
