@@ -6,7 +6,7 @@ import functools
 import inspect
 import threading
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pytest_concur.engine.carrier import get_ident
@@ -140,6 +140,11 @@ class Concur:
 
     def choose(self, options: Sequence[T]) -> T:
         """Return one of ``options``; which one is explored, recorded and replayed. Outside a run: the first."""
+        if isinstance(options, Set) or not isinstance(options, Iterable):
+            raise ConcurrencyUsageError(
+                f"concur.choose takes options in an order, a list or a tuple; got {options!r}, "
+                f"{'whose order differs from run to run' if isinstance(options, Set) else 'which holds none'}"
+            )
         chosen = list(options)
         if not chosen:
             raise ConcurrencyUsageError("concur.choose got no options to choose from")

@@ -7,17 +7,27 @@ is given.
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from types import FunctionType, GeneratorType, MethodDescriptorType, MethodType, ModuleType, WrapperDescriptorType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import ReferenceType
 
-from pytest_concur.engine.operations import CONTAINERS, IMMUTABLE, LOCKS, MOST_LOOKED_AT, PLAIN, adds_missing, is_a
+from pytest_concur.engine.operations import (
+    CONTAINERS,
+    IMMUTABLE,
+    LOCKS,
+    MOST_LOOKED_AT,
+    PLAIN,
+    adds_missing,
+    class_that_has,
+    is_a,
+)
 from pytest_concur.instrument.handed import Form
-from pytest_concur.instrument.points import READERS, WRITING_METHODS
+from pytest_concur.instrument.points import READERS, STATE_ATTRIBUTES, WRITING_METHODS
 
 if TYPE_CHECKING:
     from pytest_concur.engine.execution import Execution
@@ -42,6 +52,7 @@ _READING_METHODS = frozenset("index count copy keys values items get __len__ __c
 _GO_OVER = frozenset("sort min max sum any all set frozenset dict extend update".split())
 """What operations tell of, and what runs code written in Python between its steps, if it is given any."""
 
+_RUN_TEXT = frozenset({"exec", "eval"})
 _CHANGE_FIRST = frozenset("setitem delitem iadd iand iconcat imul ior isub ixor".split())
 """Functions of ``operator`` that change their first argument."""
 
@@ -83,11 +94,44 @@ def note_handed(execution: Execution, form: Form, told: str, values: tuple[Any, 
         execution.note_touch(execution.current.id, execution.numbering.of(each.thing), each.writes, each.lasts)
 
 
-def note_missing(execution: Execution, values: tuple[Any, ...]) -> None:
-    """The task that runs looks at an item: others may get a turn before what is missing has been made and added."""
+def note_of(kind: str, name: str, writes: bool) -> Callable[[Execution, tuple[Any, ...]], None] | None:
+    """Return what tells more of an access than its operation does: a function of the run and what the stack held."""
+    if writes:
+        return None
+    if kind == "item" and not name:
+        return _note_missing
+    if kind == "method" and name == "is_alive":
+        return _note_life
+    if kind == "attribute":
+        return partial(_note_state if name in STATE_ATTRIBUTES else _note_inherited, name)
+    return None
+
+
+def _note_missing(execution: Execution, values: tuple[Any, ...]) -> None:
+    """An item is looked at: others may get a turn before what is missing has been made and added."""
     if execution.note_touch is not None and is_a(values[0], defaultdict) and adds_missing(values[0], values[1:]):
-        lasts = not is_a(values[0].default_factory, type) or _is_written_in_python(values[0].default_factory, type)
+        factory = values[0].default_factory
+        lasts = not is_a(factory, type) or _is_written_in_python(factory, type)
         execution.note_touch(execution.current.id, execution.numbering.of(values[0]), True, lasts)
+
+
+def _note_inherited(name: str, execution: Execution, values: tuple[Any, ...]) -> None:
+    """An attribute is read that may be found in a class, which is written by another name."""
+    owner = class_that_has(values[0], name)
+    if execution.note_touch is not None and owner is not None:
+        execution.note_touch(execution.current.id, execution.numbering.of(owner), False, False)
+
+
+def _note_life(execution: Execution, values: tuple[Any, ...]) -> None:
+    """A thread that lives is asked whether it does; in another order it might have ended."""
+    living = [task.thread for task in execution.tasks if not task.has_ended]
+    if is_a(values[0], threading.Thread) and any(each is values[0] for each in living):
+        execution.record.untold = "a thread is asked whether it lives, and no operation tells when it ends"
+
+
+def _note_state(name: str, execution: Execution, values: tuple[Any, ...]) -> None:
+    if type(values[0]).__module__ in ("threading", "queue"):
+        execution.record.untold = f"{type(values[0]).__name__}.{name} is read, and no operation tells when it changes"
 
 
 def _touched(form: Form, told: str, values: tuple[Any, ...]) -> Iterable[Touch]:
@@ -125,6 +169,10 @@ def touched_by_call(function: Any, arguments: Sequence[Any], told: str) -> Itera
         yield Touch(function)
         return
     name = str(getattr(function, "__name__", ""))
+    if name == "print":
+        yield Touch(sys.stdout, writes=True)
+    elif name == "globals":
+        yield Touch(function, writes=True, lasts=True)  # what is done to the dictionary, nobody knows
     if kind in _UNBOUND:
         owner, arguments = (arguments[0], arguments[1:]) if arguments else (None, arguments)
         told = ""
@@ -137,7 +185,7 @@ def touched_by_call(function: Any, arguments: Sequence[Any], told: str) -> Itera
     if name in _KEEP_ARGUMENTS or (told in READERS and not lasts):
         return
     for place, argument in enumerate(arguments):
-        changes = not place and name in _CHANGE_FIRST
+        changes = name in _RUN_TEXT or (not place and name in _CHANGE_FIRST)
         for thing in containers_in(argument):
             yield Touch(thing, changes or is_a(thing, bytearray), lasts)
         if kind.__name__ in _LOOK_INTO_ANYTHING and type(argument) not in PLAIN:

@@ -32,7 +32,7 @@ from pytest_concur.engine.blocking import (
 )
 from pytest_concur.engine.execution import Execution
 from pytest_concur.engine.frames import place_of
-from pytest_concur.engine.handed import note_handed, note_missing
+from pytest_concur.engine.handed import note_handed, note_of
 from pytest_concur.engine.operations import IMMUTABLE, NUMBERS_AND_WORDS, is_a, operation_teller
 from pytest_concur.engine.receiving import Receiving
 from pytest_concur.engine.stand_in import StandIn
@@ -470,9 +470,10 @@ class Hooks:
 
     def _announcer_of(self, placeholder: tuple[Any, ...]) -> Callable[[tuple[Any, ...]], None]:
         tell = operation_teller(placeholder)
-        is_test, is_system = placeholder[2] == "test", placeholder[2] == "system"
-        is_item = placeholder[2] == "item" and not placeholder[3]
-        is_query = placeholder[2] == "method" and placeholder[3] in STATE_QUERIES
+        kind, name, writes = placeholder[2:5]
+        is_test, is_system = kind == "test", kind == "system"
+        note = note_of(kind, name, writes)
+        is_query = kind == "method" and name in STATE_QUERIES
 
         def announce(values: tuple[Any, ...]) -> None:
             execution = self.active
@@ -480,6 +481,8 @@ class Hooks:
                 execution = self.mine()
                 if execution is None:
                     return
+            if execution.numbering.kept:
+                execution.numbering.let_go()
             if is_test and is_a(values[0], IMMUTABLE):
                 execution.pass_unasked()
                 return
@@ -487,8 +490,8 @@ class Hooks:
             if is_system:
                 execution.record.calls_system = True
             execution.operate(operation)
-            if is_item and execution.note_touch is not None:
-                note_missing(execution, values)
+            if note is not None and execution.note_touch is not None:
+                note(execution, values)
             if execution.witness is not None:
                 execution.witness.accessed(execution.current.id, operation, stack_from(sys._getframe(1)))
                 if is_query:
@@ -501,8 +504,11 @@ class Hooks:
 
         def receive(values: tuple[Any, ...]) -> None:
             execution = self.active
-            if execution is not None and execution.note_touch is not None and execution.current_ident == _get_ident():
-                note_handed(execution, form, told, values)
+            if execution is not None and execution.current_ident == _get_ident():
+                if execution.numbering.kept:
+                    execution.numbering.let_go()
+                if execution.note_touch is not None:
+                    note_handed(execution, form, told, values)
 
         return receive
 

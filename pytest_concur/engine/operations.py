@@ -14,6 +14,7 @@ from typing import Any
 
 from pytest_concur.engine.numbering import Numbering
 from pytest_concur.instrument.points import ARGUMENT
+from pytest_concur.instrument.rewrite import Site
 from pytest_concur.model.operation import UNKNOWN, Operation
 
 CONTAINERS = (list, dict, set, deque, bytearray)
@@ -79,10 +80,11 @@ def operation_teller(
     there is one, then the new value.
     """
     _, _, kind, name, writes, site = placeholder
-    if kind in ("global", "cell"):
-        place = kind, site[0].rsplit(":", 2)[0], name
-        always = Operation(kind, place, None, writes, place)
+    if kind == "global":
+        always = _of_global(site[0].rsplit(":", 2)[0], name, writes)
         return lambda numbering, values: always
+    if kind == "cell":
+        return _teller_of_cell(name, writes, site)
     if kind == "builtin":
         return _teller_of_builtin(name, writes)
     if kind in ("resume", "jump"):
@@ -99,6 +101,8 @@ def operation_teller(
                 numbering.of(values[1])  # here, where its owner is made, its number is the same in more runs than later
             if issubclass(owner_type, threading.local):
                 return UNKNOWN  # each thread has its own
+            if owner_type is ModuleType:
+                return _of_global(vars(owner).get("__file__"), name, writes)
             number = numbering.of(owner)
             known = told.get(number)
             if known is not None and known[0] is owner_type:
@@ -184,6 +188,32 @@ def containers_behind(iterator: object) -> list[object] | None:
             elif type(each) is tuple or hasattr(type(each), "__next__"):  # ``zip`` keeps its iterators in a tuple
                 left.append(each)
     return None
+
+
+def _of_global(file: object, name: str, writes: bool) -> Operation:
+    """A global variable, as its module's code says it, or an attribute of the module, as others say it."""
+    place = "global", file, name
+    return Operation("global", place, None, writes, place)
+
+
+def class_that_has(owner: object, name: str) -> type | None:
+    """Return the class behind an object, or a class, that has an attribute which is no method, nor the like."""
+    of: Any = owner if is_a(owner, type) else type(owner)
+    for kind in of.__mro__:
+        found = type.__getattribute__(kind, "__dict__").get(name, kind)
+        if found is not kind:
+            return kind if kind is not owner and not hasattr(type(found), "__get__") else None
+    return None
+
+
+def _teller_of_cell(name: str, writes: bool, site: Site) -> Callable[[Numbering, tuple[Any, ...]], Operation]:
+    everywhere = "cell", site[0].rsplit(":", 2)[0], name
+
+    def tell_cell(numbering: Numbering, values: tuple[Any, ...]) -> Operation:
+        number = numbering.of(values[0])
+        return Operation("cell", number, name, writes, (everywhere, number) if number < numbering.early else everywhere)
+
+    return tell_cell
 
 
 def _teller_of_builtin(name: str, writes: bool) -> Callable[[Numbering, tuple[Any, ...]], Operation]:

@@ -16,6 +16,7 @@ from pytest_concur.strategies.replay import Replay
 
 _PLAIN = (int, float, complex, str, bytes, bool, type(None))
 _LONGEST_VALUE = 30
+_VALUES_OF_A_STORE = {"global": 1, "attribute": 2, "cell": 2, "item": 3}
 MOST_STEPS = 5_000
 
 
@@ -94,8 +95,10 @@ def _place(kind: str, name: str, values: tuple[Any, ...], file: str) -> tuple[An
         return contents, None, f"{name}({type(owner).__name__})"
     if kind == "iterate":
         return ("steps", id(owner)), None, "next item"
-    if kind in ("global", "cell"):
+    if kind == "global":
         return (kind, file, name), None, name
+    if kind == "cell":
+        return (kind, id(owner)), None, name
     if kind == "system":
         return kind, None, name
     return (kind, id(owner), name), None, name or kind
@@ -104,12 +107,13 @@ def _place(kind: str, name: str, values: tuple[Any, ...], file: str) -> tuple[An
 def _value(kind: str, name: str, writes: bool, values: tuple[Any, ...]) -> str | None:
     """Return the value about to be written or read, if that is cheap and harmless to tell."""
     if writes:
-        new = values[-1] if (kind in ("attribute", "item", "global") and len(values) > 1) or kind == "global" else None
-        is_store = (kind == "attribute" and len(values) == 2) or (kind == "item" and len(values) == 3)
-        return _short(new) if is_store and is_a(new, _PLAIN) else None
+        is_store = len(values) == _VALUES_OF_A_STORE.get(kind)
+        return _short(values[-1]) if is_store and is_a(values[-1], _PLAIN) else None
     owner = values[0] if values else None
     if kind == "attribute":
         found = getattr(owner, "__dict__", {}).get(name, values)
+    elif kind == "cell":
+        found = getattr(owner, "cell_contents", values)
     elif kind == "item" and name != "in" and type(owner) in (list, dict, tuple):
         try:
             found = owner[values[1]]  # type: ignore[index]

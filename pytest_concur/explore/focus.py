@@ -101,7 +101,7 @@ class _Run:
 
     def _places(self, kind: str, name: str, values: tuple[Any, ...], site: Site) -> list[Hashable]:
         """Return what identifies the places that an access touches."""
-        if kind in ("global", "cell"):
+        if kind == "global":
             return [(kind, site[0].split(":")[0], name)]
         if kind in ("resume", "jump", "system") or not values:
             return []

@@ -21,7 +21,7 @@ from pytest_concur.explore.trial import Laboratory, Trial
 from pytest_concur.instrument.interpreter import HAS_MONITORING
 from pytest_concur.instrument.patch import Mode
 from pytest_concur.instrument.rewrite import Flavour
-from pytest_concur.model.outcome import without
+from pytest_concur.model.outcome import shown, without
 from pytest_concur.model.schedule import Executed, Schedule, Token
 from pytest_concur.model.turn import Scheduler
 from pytest_concur.model.verdict import Explored, Gil
@@ -45,6 +45,8 @@ LONG_RUN = 200
 REPLAYS = 3
 MOST_REPLAYS = 10
 """Replays tried before a failure that does not happen again is given up."""
+
+_REMEDY = "strategy='auto' and 'random' can do without"
 
 Progress = Callable[[int, float], None]
 
@@ -180,13 +182,17 @@ def explore(
             found, _ = again()
             if found is None or found.signature != failure.signature:
                 # containers that operations touched are kept alive for a run: the program noticed
+                searched.is_unrepeatable = True
+                if strategies.long is strategies.usual:
+                    what = f"a failure that only watching brings about, as objects live longer then: {failure.summary}"
+                    searched.uncontrolled.append((what, f"schedule {explored.schedules} ({_REMEDY})"))
+                    break
                 searched.notes.append(
                     f"schedule {explored.schedules} failed ({failure.summary}) while each operation was watched, "
                     "and not when replayed without; it does not count"
                 )
-                strategies = strategies.without_operations()
-                searched.is_unrepeatable = True
-                continue
+                strategies, strategy = strategies.without_operations(), strategies.long
+                failure = None
         if failure is not None:
             searched.found = Found(
                 failure,
@@ -409,7 +415,7 @@ def _shown(outcome: Any) -> str:
     results, observed = outcome[1:] if isinstance(outcome, tuple) and len(outcome) == 3 else (outcome, ())
     parts = []
     if isinstance(results, tuple) and len(results) > 1:
-        parts += [", ".join(map(repr, run[1:])) if isinstance(run, tuple) else repr(run) for run in results[1:]]
+        parts += [", ".join(map(shown, run[1:])) if isinstance(run, tuple) else shown(run) for run in results[1:]]
     if isinstance(observed, tuple) and len(observed) > 1:
-        parts += [f"{name}={value!r}" for name, value in observed[1]]
+        parts += [f"{name}={shown(value)}" for name, value in observed[1]]
     return "(" + "; ".join(parts) + ")"

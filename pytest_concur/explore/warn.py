@@ -207,8 +207,10 @@ def _place(operation: Operation) -> str:
             return f"{kind.__qualname__}.{part}" if kind else str(part)
         case "item":
             return f"{kind.__qualname__ if kind else 'a container'}[{part!r}]"
-        case "global" | "cell":
+        case "global":
             return str(operation.resource[-1]) if isinstance(operation.resource, tuple) else "a variable"
+        case "cell":
+            return str(part)
         case _:
             return f"the items of a {kind.__qualname__ if kind else 'container'}"
 

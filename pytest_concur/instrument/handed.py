@@ -6,7 +6,7 @@ not know what must not be called complete.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,17 +15,11 @@ from bytecode import BinaryOp, Instr
 from pytest_concur.instrument import interpreter
 from pytest_concur.instrument.gil import find_polls
 from pytest_concur.instrument.point import Point
+from pytest_concur.instrument.variables import IN_PLACE, WITH_ANYTHING, Variables
 
 Form = Literal["call", "starred", "reads", "changes", "names", "takes names"]
 """How C code gets at it: by a call, by one with ``*``, by an operator that reads its operands or changes the first, by
 ``obj.__dict__``, or by an assignment to that."""
-
-
-_IN_PLACE = frozenset(operator for operator in BinaryOp if operator.name.startswith("INPLACE"))
-_WITH_ANYTHING = frozenset(
-    {BinaryOp.MULTIPLY, BinaryOp.INPLACE_MULTIPLY, BinaryOp.REMAINDER, BinaryOp.INPLACE_REMAINDER}
-)
-"""Operators that put numbers or words and containers together; others can do nothing with such a pair."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,25 +37,25 @@ class Handed:
     """The function or method that the point of the same call tells of, if there is one."""
 
 
-def find_handed(instructions: Sequence[object], points: dict[int, Point]) -> dict[int, Handed]:
+def find_handed(
+    instructions: Sequence[object], points: dict[int, Point], parameters: Collection[str] = ()
+) -> dict[int, Handed]:
     """Return where C code may be handed something: index of the instruction, before which it lies on the stack -> what.
 
     Args:
         instructions: Those of a function. Methods are taken to be loaded as bound ones.
         points: Its scheduling points.
+        parameters: Names of the function's.
     """
     told = {point.called_at: point.name for point in points.values() if point.called_at is not None}
     found: dict[int, Handed] = {}
     for begin, call in find_polls(instructions).items():
         if call.kind == "call" and call.name != "exit":
             found[begin] = _call(instructions[begin], call, told.get(begin, ""))
-    previous: Instr | None = None
+    variables = Variables(instructions, parameters)
     for index, instr in enumerate(instructions):
-        if isinstance(instr, Instr):
-            handed = _operation(instr, previous)
-            if handed is not None:
-                found[index] = handed
-            previous = instr
+        if isinstance(instr, Instr) and (handed := _operation(index, instr, variables)) is not None:
+            found[index] = handed
     return found
 
 
@@ -74,21 +68,20 @@ def _call(begin: object, call: Point, told: str) -> Handed:
     return Handed("call", (function, *range(first, int(has_names_on_top), -1)), point=told)
 
 
-def _operation(instr: Instr, previous: Instr | None) -> Handed | None:
+def _operation(index: int, instr: Instr, variables: Variables) -> Handed | None:
     name = instr.name
-    has_constant = previous is not None and previous.name == "LOAD_CONST"
     if name == "BINARY_OP":
         operator = BinaryOp(instr.arg)  # type: ignore[arg-type]
-        if operator in _WITH_ANYTHING:
-            return Handed("changes" if operator in _IN_PLACE else "reads", (2, 1), (2,) if has_constant else (2, 1))
-        if operator in _IN_PLACE:
-            has_number = has_constant and isinstance(previous.arg, int | float)  # type: ignore[union-attr]
-            return None if has_number else Handed("changes", (2, 1), (2,))
-        return None if has_constant else Handed("reads", (2, 1), (1,))
+        if variables.is_plain(index):
+            return None
+        if operator in WITH_ANYTHING:
+            both = (2,) if variables.is_plain_before(index) else (2, 1)
+            return Handed("changes" if operator in IN_PLACE else "reads", (2, 1), both)
+        return Handed("changes", (2, 1), (2,)) if operator in IN_PLACE else Handed("reads", (2, 1), (1,))
     if name == "COMPARE_OP":
-        return None if has_constant else Handed("reads", (2, 1), (1,))
+        return None if variables.is_plain_before(index) else Handed("reads", (2, 1), (1,))
     if (place := interpreter.formatted(instr)) is not None:
-        return Handed("reads", (place,), (place,))
+        return None if place == 1 and variables.is_plain_before(index) else Handed("reads", (place,), (place,))
     if name == "STORE_ATTR" and instr.arg == "__dict__":
         return Handed("takes names", (1,))
     return Handed("names", (1,)) if interpreter.attribute_name(instr) == "__dict__" else None

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bytecode import Instr, Label
+from bytecode.instr import CellVar, FreeVar
 
 VERSION = sys.version_info[:2]
 
@@ -25,6 +26,9 @@ CALLABLE_BELOW_ARGUMENTS = 2 if NULL_ABOVE_CALLABLE else 1
 HAS_PRECALL = VERSION == (3, 11)
 CALL_BEGINS = "PRECALL" if HAS_PRECALL else "CALL"
 """The first instruction that finds a callable and all its arguments on the stack."""
+
+CELLS_ARE_LOCALS = VERSION >= (3, 13)
+"""``LOAD_FAST`` loads what keeps a shared variable; before that ``LOAD_CLOSURE``."""
 
 HAS_MONITORING = VERSION >= (3, 12)
 """``sys.monitoring`` exists (PEP 669)."""
@@ -96,6 +100,27 @@ def is_loaded_to_call(instr: Instr) -> bool:
 def plain_attribute_load(name: str, location: Any) -> Instr:
     """Load an attribute as a value, bound if it is a method."""
     return Instr("LOAD_ATTR", (False, name) if METHOD_LOAD_IS_ATTR else name, location=location)
+
+
+def load_cell(variable: CellVar | FreeVar) -> Instr:
+    """Push what keeps a variable that functions share, not its value."""
+    return Instr("LOAD_FAST" if CELLS_ARE_LOCALS else "LOAD_CLOSURE", variable)
+
+
+def local_stored(instr: Instr) -> str | None:
+    """Return the local variable in which the instruction stores what lies on top of the stack, else ``None``."""
+    arg: Any = instr.arg
+    if instr.name == "STORE_FAST":
+        return str(arg)
+    return str(arg[0]) if instr.name in ("STORE_FAST_LOAD_FAST", "STORE_FAST_STORE_FAST") else None
+
+
+def local_loaded(instr: Instr) -> str | None:
+    """Return the local variable whose value the instruction leaves on top of the stack, else ``None``."""
+    arg: Any = instr.arg
+    if instr.name in ("LOAD_FAST", "LOAD_FAST_CHECK"):
+        return arg if isinstance(arg, str) else None  # from 3.13 on it may load what keeps a shared one
+    return str(arg[1]) if instr.name in ("LOAD_FAST_LOAD_FAST", "STORE_FAST_LOAD_FAST") else None
 
 
 def call(function: object) -> list[Instr]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Kind = Literal[
     "attribute",
@@ -39,6 +39,9 @@ class Point:
 
     loaded_at: int | None = None
     """Of a ``bound`` method, which is met where it is called: the instruction that loads it."""
+
+    cell: Any = None
+    """The variable of an enclosing function: what keeps it is told before what lies on the stack."""
 
     called_at: int | None = None
     """Of what is called: where the call begins, if that is plain to see."""

@@ -14,8 +14,10 @@ from typing import Any, Literal
 from bytecode import Instr, Label
 
 from pytest_concur.instrument import interpreter
+from pytest_concur.instrument.calls import call_of
 from pytest_concur.instrument.gil import find_polls
 from pytest_concur.instrument.point import Point
+from pytest_concur.instrument.variables import Variables, calls_of_kept_methods, iterates_range
 from pytest_concur.instrument.written import WrittenNames
 
 Granularity = Literal["access", "gil", "sync"]
@@ -27,15 +29,18 @@ CONTAINER_METHODS = frozenset(
     name
     for kind in (list, dict, set, bytearray)
     for name in dir(kind)
-    if not name.startswith("_") and name not in {"index", "count", "decode", "split", "join", "strip", "format"}
+    if not name.startswith("_") and name not in {"decode", "split", "join", "strip", "format"}
 ) | {"appendleft", "popleft", "extendleft", "rotate", "move_to_end", "popitem", "most_common", "subtract", "elements"}
 """Methods of mutable built-in containers and of those in ``collections``."""
 
 STATE_QUERIES = frozenset(
-    "locked is_set is_alive is_done empty full qsize done running cancelled notify notify_all send throw "
+    "locked is_set set is_alive is_done empty full qsize done running cancelled notify notify_all send throw "
     "__next__".split()
 )
 """Methods and functions that look at, or change, what another task may change, outside the user's code."""
+
+STATE_ATTRIBUTES = frozenset("broken n_waiting unfinished_tasks queue _value".split())
+"""Attributes of the same sort."""
 
 FUNCTIONS_OF_SEQUENCES = frozenset(
     "heappush heappop heapify heapreplace heappushpop insort insort_left insort_right bisect bisect_left "
@@ -52,9 +57,12 @@ READERS = FUNCTIONS_OF_SEQUENCES | frozenset(
 WRITING_METHODS = frozenset(
     "append appendleft extend extendleft insert remove pop popleft popitem clear sort reverse rotate update setdefault "
     "add discard difference_update intersection_update symmetric_difference_update move_to_end send notify notify_all "
-    "subtract heappush heappop heapify heapreplace heappushpop insort insort_left insort_right setattr delattr "
+    "set subtract heappush heappop heapify heapreplace heappushpop insort insort_left insort_right setattr delattr "
     "next".split()
 )
+
+IN_PLACE = "in place"
+"""Name of a test that also changes what it looks at."""
 
 ARGUMENT = ".0"
 """What the compiler calls the iterator that a generator expression is given: a variable holds it, and nobody else."""
@@ -67,14 +75,8 @@ _MAY_CALL = frozenset({
 })  # fmt: skip
 """Instructions that may lead to a function written in C, by whatever way."""
 
-_OVER = frozenset({"JUMP_FORWARD", "FOR_ITER", "SEND"})
-"""Jumps that lead on to the end of an expression."""
-
 _RUN_NOTHING = frozenset({"LOAD_FAST", "LOAD_FAST_LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_CONST", "PUSH_NULL", "KW_NAMES"})
 """Instructions behind which nothing has happened: what is met before them could as well be met behind them."""
-
-MOST_INSTRUCTIONS_OF_A_CALL = 1_000
-"""Instructions followed from where a function is loaded to where it is called."""
 
 _UPDATES = frozenset({"LIST_EXTEND", "SET_UPDATE", "DICT_UPDATE", "DICT_MERGE"})
 _TAKE_APART = frozenset({"UNPACK_SEQUENCE", "UNPACK_EX"})
@@ -91,6 +93,7 @@ def find_points(
     *,
     is_generator: bool,
     calling: Collection[Position] = (),
+    parameters: Collection[str] = (),
 ) -> dict[int, Point]:
     """Return the points of a function: index of the instruction -> what it does there.
 
@@ -102,6 +105,7 @@ def find_points(
         written: Names that some code writes.
         is_generator: The function is one.
         calling: Places in the source that were seen to call the system.
+        parameters: Names of the function's.
     """
     if granularity == "sync":
         return {}
@@ -115,7 +119,7 @@ def find_points(
         if not isinstance(instr, Instr):
             continue
         point = _access(instr, previous, written, is_generator)
-        if point is not None and point.kind == "iterate" and _iterates_range(instructions, index):
+        if point is not None and point.kind == "iterate" and iterates_range(instructions, index):
             point = None
         if point is not None and point.kind in ("builtin", "method"):
             index, point = _where_it_is_called(instructions, index, point)
@@ -123,6 +127,7 @@ def find_points(
             points[index] = point
         if instr.name != "COPY":  # ``a and b`` tests a copy of what was loaded
             previous = instr
+    points |= _points_of_variables(instructions, parameters)
     points |= _points_of_bare_loops(instructions, points)
     return _points_of_the_system(instructions, calling) | points if calling else points
 
@@ -183,7 +188,8 @@ def _access(instr: Instr, previous: Instr | None, written: WrittenNames, is_gene
     if (variable := interpreter.global_name(instr)) is not None:
         if variable in READERS:
             return Point("builtin", variable, variable in WRITING_METHODS)
-        return Point("global", variable) if variable in written.globals else None
+        is_written = variable in written.globals or variable in written.attributes  # ``module.variable = …``
+        return Point("global", variable) if is_written else None
     match name:
         case "STORE_ATTR":
             return Point("attribute", str(instr.arg), True, (1, 2))
@@ -206,8 +212,10 @@ def _access(instr: Instr, previous: Instr | None, written: WrittenNames, is_gene
         case "RESUME" if is_generator:
             return Point("resume")
         case "LOAD_DEREF" | "STORE_DEREF" | "DELETE_DEREF":
-            cell = getattr(instr.arg, "name", str(instr.arg))
-            return Point("cell", cell, name != "LOAD_DEREF") if cell in written.cells else None
+            cell: Any = instr.arg
+            if cell.name not in written.cells:
+                return None
+            return Point("cell", cell.name, name != "LOAD_DEREF", (1,) if name == "STORE_DEREF" else (), cell=cell)
     if name in _UPDATES and previous is not None and previous.name != "LOAD_CONST":
         return Point("item", "", False, (1,))
     if name in interpreter.TRUTH_TESTS or name in _TAKE_APART or (name == "CALL_FUNCTION_EX" and not instr.arg):
@@ -222,7 +230,7 @@ def _where_it_is_called(instructions: Sequence[object], index: int, point: Point
 
     What its arguments run comes first. If there are none to run, or the call is not plain to see, it stays where it is.
     """
-    called = _call_of(instructions, index)
+    called = call_of(instructions, index)
     if called is None:
         return index, point
     place, above = called
@@ -243,55 +251,15 @@ def _attribute_load(name: str, instr: Instr, written: WrittenNames) -> Point | N
         return Point("builtin", name, name in WRITING_METHODS)
     if interpreter.is_method_load(instr) and (name in CONTAINER_METHODS or name in STATE_QUERIES):
         return Point("method", name, name in WRITING_METHODS, (1,))
-    return Point("attribute", name, False, (1,)) if name in written.attributes else None
+    is_seen = name in written.attributes or name in STATE_ATTRIBUTES
+    return Point("attribute", name, False, (1,)) if is_seen else None
 
 
-def _call_of(instructions: Sequence[object], index: int) -> tuple[int, int] | None:
-    """Return where a function or a method loaded at ``index`` is called, and how many values lie above it then.
-
-    ``None`` if it is handed on. One way through the arguments is followed: past a condition, over a loop; all ways
-    leave the same on the stack.
-    """
-    place = interpreter.loaded_for_call(instructions, index)
-    if place is None:
-        return None
-    labels: dict[int, int] | None = None
-    above = 0  # on the stack, of arguments so far
-    for _ in range(MOST_INSTRUCTIONS_OF_A_CALL):
-        place += 1
-        instr = instructions[place] if place < len(instructions) else None
-        if not isinstance(instr, Instr):
-            if instr is None:
-                return None
-            continue
-        if interpreter.arguments_of_call(instr) == above:
-            previous = instructions[place - 1]
-            has_names = isinstance(previous, Instr) and previous.name == "KW_NAMES"
-            return place - has_names, above
-        jumps = instr.name in _OVER
-        taken, given = instr.pre_and_post_stack_effect(jump=jumps)
-        if above + taken < 0 or (instr.is_final() and not jumps):
-            return None  # something else takes the function
-        above += taken + given
-        if jumps:
-            labels = labels or {id(each): at for at, each in enumerate(instructions) if isinstance(each, Label)}
-            place = labels[id(instr.arg)]
-    return None
-
-
-def _iterates_range(instructions: Sequence[object], index: int) -> bool:
-    """Whether the loop at ``index`` goes over ``range(...)`` called in place: its steps are nobody else's."""
-    place = index - 1
-    while place >= 0 and isinstance(instructions[place], Label):
-        place -= 1
-    if place < 1 or getattr(instructions[place], "name", "") != "GET_ITER":
-        return False
-    effect = 0
-    for candidate in range(place - 1, max(place - 40, -1), -1):
-        instr = instructions[candidate]
-        if not isinstance(instr, Instr):
-            return False
-        effect += instr.stack_effect(jump=False)
-        if effect == 1:
-            return interpreter.global_name(instr) == "range"
-    return False
+def _points_of_variables(instructions: Sequence[object], parameters: Collection[str]) -> dict[int, Point]:
+    """Return the points of methods, and of containers, that are met by way of a variable."""
+    changed = Variables(instructions, parameters).changes_in_place()
+    found = {index: Point("test", IN_PLACE, True, (2,)) for index in changed}
+    for name, place, above in calls_of_kept_methods(instructions, CONTAINER_METHODS | STATE_QUERIES):
+        stack = (above + interpreter.CALLABLE_BELOW_ARGUMENTS,)
+        found[place] = Point("bound", name, name in WRITING_METHODS, stack, called_at=place)
+    return found

@@ -110,18 +110,25 @@ def rewrite(code: types.CodeType, recipe: Recipe) -> types.CodeType:
     instructions = list(list.__iter__(editor))  # the library's own list checks at every look
     points: dict[int, Point] = {}
     key = code_key(code)
+    stars = bool(code.co_flags & 0x04) + bool(code.co_flags & 0x08)  # CO_VARARGS, CO_VARKEYWORDS
+    parameters = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + stars]
     if recipe.has_points:
         is_generator = bool(code.co_flags & (0x20 | 0x200))  # CO_GENERATOR, CO_ASYNC_GENERATOR
         is_gil = recipe.granularity == "gil"
         calling = {place for each, place, lets_gil_go in recipe.calling if each == key and (lets_gil_go or not is_gil)}
         points = find_points(
-            instructions, recipe.granularity, recipe.written, is_generator=is_generator, calling=calling
+            instructions,
+            recipe.granularity,
+            recipe.written,
+            is_generator=is_generator,
+            calling=calling,
+            parameters=parameters,
         )
     if recipe.muted:
         muted = {index for index in points if (key, index) in recipe.muted}
         silent = muted - loop_guards(instructions, points, muted)
         points = {index: point for index, point in points.items() if index not in silent}
-    handed = find_handed(instructions, points) if recipe.tells_handed else {}
+    handed = find_handed(instructions, points, parameters) if recipe.tells_handed else {}
     bound = {point.loaded_at for point in points.values()}
     out: list[Any] = []
     is_in_call = False
@@ -252,10 +259,15 @@ def _point(point: Point, site: Site, recipe: Recipe) -> list[Any]:
 
 
 def _tell(role: str, point: Point, site: Site) -> list[Instr]:
-    """Hand what the stack holds to a hook: a tuple of object, key and value, as far as there are any."""
+    """Hand what the stack holds to a hook: a tuple of object, key and value, as far as there are any.
+
+    The object of a variable that functions share is what keeps it.
+    """
+    shared = [interpreter.load_cell(point.cell)] if point.cell is not None else []
     return [
-        *(Instr("COPY", depth + done) for done, depth in enumerate(point.stack)),
-        Instr("BUILD_TUPLE", len(point.stack)),
+        *shared,
+        *(Instr("COPY", depth + done) for done, depth in enumerate(point.stack, len(shared))),
+        Instr("BUILD_TUPLE", len(shared) + len(point.stack)),
         *interpreter.call_on_top((MARK, role, point.kind, point.name, point.writes, site)),
         interpreter.POP,
     ]

@@ -86,6 +86,32 @@ def _other(value: Any) -> Any:
     return LEFT_OUT if " at 0x" in text else ("value", type(value).__qualname__, text)
 
 
+def shown(outcome: Any) -> str:
+    """Return an outcome as users write the value that it was made of."""
+    if not isinstance(outcome, tuple) or not outcome or not isinstance(outcome[0], str):
+        return repr(outcome)
+    kind, *inside = outcome
+    match kind, inside:
+        case "nan", []:
+            return "nan"
+        case "enum", [str(owner), str(name)]:
+            return f"{owner}.{name}"
+        case "exception", [str(name), tuple(arguments)]:
+            return f"{name}({', '.join(map(shown, arguments))})"
+        case "mapping", [tuple(pairs)]:
+            return "{" + ", ".join(": ".join(map(shown, pair)) for pair in pairs if isinstance(pair, tuple)) + "}"
+        case "set", [tuple(items)]:
+            return "{" + ", ".join(map(shown, items)) + "}" if items else "set()"
+        case "list", items:
+            return "[" + ", ".join(map(shown, items)) + "]"
+        case "tuple", items:
+            return "(" + ", ".join(map(shown, items)) + ("," if len(items) == 1 else "") + ")"
+        case "type" | "value", [_, text]:
+            return str(text)
+    fields = [each if isinstance(each, tuple) and len(each) == 2 else ("", each) for each in inside]
+    return f"{kind}({', '.join((f'{name}=' if name else '') + shown(value) for name, value in fields)})"
+
+
 def without(outcome: Any, other: Any) -> Any:
     """Return ``outcome`` with :data:`LEFT_OUT` where it differs from ``other``, a second run of that schedule."""
     if isinstance(outcome, tuple) and isinstance(other, tuple) and len(outcome) == len(other):

@@ -138,14 +138,15 @@ def _why(report: FailureReport) -> str:
         order = f" ({report.order})" if report.order else ""
         what = f"This happens without any switch between tasks{order}: it is no concurrency bug"
         once = "It passed the first time:" if "second time" in report.order else "If it fails only when repeated,"
+        once += " the test leaves state behind that outlives one run of its body."
+        if report.chosen:
+            once = f"concur.choose gave {', '.join(report.chosen)}."
         if report.goes_on:
             what = (
                 f"This happens without interrupting a task{order}; but {report.goes_on} waits in the middle, and "
                 "meanwhile others go on"
             )
-        return f"{what}.\n{once} the test leaves state behind that outlives one run of its body." + "".join(
-            f"\n{line.strip()}" for line in _ended(report)
-        )
+        return f"{what}.\n{once}" + "".join(f"\n{line.strip()}" for line in _ended(report))
     if report.kind in ("deadlock", "thread-leak") and report.waiting:
         return "\n".join(["why:", *("  " + line for line in stuck_lines(report.waiting)), *_ended(report)])
     if report.kind == "livelock":
@@ -205,7 +206,7 @@ def _notes(report: FailureReport) -> str:
             f"found at schedule {report.index} ({report.strategy}, seed {report.seed}), {report.preemptions} "
             f"preemption{'' if report.preemptions == 1 else 's'} after minimization"
         )
-    if report.chosen:
+    if report.chosen and report.kind != "sequential-failure":
         lines.append(f"chosen by concur.choose: {', '.join(report.chosen)}")
     if report.uncontrolled:
         lines.append(f"uncontrolled: {'; '.join(report.uncontrolled)}")

@@ -137,7 +137,10 @@ class Reporter:
         raise ReplayDiverged(summary)
 
     def _gone(self, summary: str) -> str:
-        remedy = "the code has changed since, or the failure has gone: run the test without --concur-replay"
+        remedy = (
+            "the code has changed since, or the failure has gone, or something differs from process to process, like "
+            "the order of a set of words where PYTHONHASHSEED is not set: run the test without --concur-replay"
+        )
         return f"{self._result.nodeid}\n  {summary}\n  {remedy}"
 
     def _token(

@@ -264,10 +264,14 @@ class TestRunner:
             )
             result.uncontrolled.append(Uncontrolled(what, name))
             return
-        if found.schedule.choices and found.failure.kind in ("assertion", "exception"):
-            found.is_sequential = sequential.fails_sequentially(lab, found.schedule.choices)
+        self._ask_sequential(lab, found)
         found.gil = search.ask_gil(lab, reference, found, self._seed)
         self._report(lab, reference, found)
+
+    def _ask_sequential(self, lab: Laboratory, found: Found) -> None:
+        """Find out whether the answers that ``concur.choose`` gave are enough to fail."""
+        if found.schedule.choices and found.failure.kind in ("assertion", "exception"):
+            found.is_sequential = sequential.fails_sequentially(lab, found.schedule.choices)
 
     def _suspect(self, lab: Laboratory, failure: Kind | None = None) -> None:
         """Look for what may go wrong although nothing has; ``failure``: what has, if something did.
@@ -347,6 +351,7 @@ class TestRunner:
         found = Found(failure, token.schedule, 0 if token.is_sequential else 1, is_sequential=token.is_sequential)
         found.is_focused = token.is_focused
         found.sites = tuple(trial.record.sites)
+        self._ask_sequential(lab, found)
         self._report(lab, reference, found, is_replay=True)
 
     def _sequential_finding(self, reference: Reference) -> Found:

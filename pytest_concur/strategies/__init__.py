@@ -83,7 +83,7 @@ class Strategies(NamedTuple):
 
     def without_operations(self) -> Strategies:
         """Return strategies that never ask before each operation."""
-        return Strategies(self.long, self.long, self.long) if self.long is not self.usual else self
+        return Strategies(self.long, self.long, self.long)
 
 
 def make_strategies(

@@ -608,3 +608,50 @@ def test_a_loop_without_a_body_is_seen(pytester, loop):
     found = assert_fails(run_project(pytester, module(text)), {"livelock"})
 
     assert "spin" in found.summary
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [("5", "which holds none"), ("{'a', 'b'}", "whose order differs from run to run"), ("[]", "got no options")],
+)
+def test_options_without_an_order_are_refused(pytester, options, text):
+    program = f"""
+        @pytest.mark.concurrency
+        def test_program(concur):
+            concur.choose({options})
+    """
+    result = run_project(pytester, module(program))
+
+    assert result.exit == pytest.ExitCode.TESTS_FAILED
+    assert "concur.choose" in result.output
+    assert text in result.output
+
+
+def test_what_fails_by_the_answers_alone_keeps_its_kind_when_replayed(pytester):
+    text = """
+        @pytest.mark.concurrency
+        def test_program(concur):
+            assert concur.choose([1, 2]) != 2
+    """
+    (found,) = run_project(pytester, module(text)).findings
+    (again,) = replay(pytester, "test_program.py::test_program", found.token).findings
+
+    assert (found.kind, again.kind) == ("sequential-failure", "sequential-failure")
+    assert again.summary == found.summary
+
+
+def test_an_outcome_is_shown_as_users_write_it(pytester):
+    text = """
+        @pytest.mark.concurrency
+        def test_program(concur):
+            items, kinds = [], {"a": {1}}
+
+            def work():
+                items.append(len(items))
+
+            concur.run(work, work)
+            concur.observe(items=items, kinds=kinds, pair=(1,))
+    """
+    result = run_project(pytester, module(text))
+
+    assert "outcome (None, None; items=[0, 0]; kinds={'a': {1}}; pair=(1,)) comes from no" in result.output

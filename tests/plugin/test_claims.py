@@ -67,15 +67,6 @@ NOT_TOLD = {
         items = []
         concur.run(lambda: [items.append(1), items.append(2)], lambda: items == [1])
     """,
-    "a list that is changed in place": """
-        items = []
-
-        def add():
-            mine = items
-            mine += [1]
-
-        concur.run(add, add)
-    """,
     "a list that is sorted by a function": """
         items = [2, 1]
         concur.run(lambda: items.sort(key=lambda item: item), lambda: len(items))
@@ -136,6 +127,38 @@ NOT_TOLD = {
     "an attribute by name": """
         box, x = Box(), operator.attrgetter("x")
         concur.run(lambda: box.__init__(), lambda: x(box))
+    """,
+    "an attribute of the class": """
+        class Level(Box):
+            level = 1
+
+        box = Level()
+
+        def raise_it():
+            Level.level = Level.level + 1
+
+        concur.run(raise_it, lambda: (box.level, box.level))
+    """,
+    "whether a thread lives": """
+        thread = threading.Thread(target=int)
+        thread.start()
+        lives = thread.is_alive()
+        thread.join()
+    """,
+    "the state of a queue": """
+        jobs = queue.Queue()
+        jobs.put(1)
+        concur.run(lambda: jobs.unfinished_tasks and jobs.task_done(), lambda: jobs.unfinished_tasks)
+    """,
+    "what is printed": """
+        concur.run(lambda: print("a"), lambda: print("b"))
+    """,
+    "text that is run": """
+        names = {"n": 0}
+        concur.run(lambda: exec("n = n + 1", names), lambda: exec("n = n + 1", names))
+    """,
+    "names of the module": """
+        concur.run(lambda: globals().setdefault("found", 1), lambda: globals().get("found"))
     """,
     "an attribute that object sets": """
         box = Box()

@@ -250,3 +250,150 @@ def test_a_search_is_complete_if_all_that_was_called_is_seen(pytester, call, not
     assert result.only.verdict == "passed", result.output
     assert bool(result.only.explored["complete"]) == (note is None), result.output
     assert note is None or note in result.output or result.only.explored["schedules"] == 20
+
+
+MET_BY_OTHER_WAYS = {
+    "methods that an assertion calls": """
+        found = {"a": 0, "b": 0}
+
+        def write():
+            found["a"] = 1
+            found["b"] = 1
+
+        def read():
+            assert found.get("a") == found.get("b")
+
+        concur.run(write, read)
+    """,
+    "a method kept in a variable": """
+        found = {"a": 0, "b": 0}
+
+        def write():
+            found["a"] = 1
+            found["b"] = 1
+
+        def read():
+            get = found.get
+            return get("a") == get("b")
+
+        assert concur.run(write, read)[1]
+    """,
+    "an event that is set": """
+        started = threading.Event()
+
+        def start():
+            if started.is_set():
+                return 0
+            started.set()
+            return 1
+
+        assert sum(concur.run(start, start)) == 1
+    """,
+    "an event that an assertion asks": """
+        stop, box = threading.Event(), Box()
+
+        def work():
+            if not stop.is_set():
+                assert box.x == 0
+
+        def end():
+            stop.set()
+            box.x = 1
+
+        concur.run(work, end)
+    """,
+    "a variable of a module": """
+        shop.COUNT = 0
+
+        def up():
+            shop.COUNT += 1
+
+        concur.run(up, shop.bump)
+        assert shop.COUNT == 2
+    """,
+    "a variable of a module that only reads it": """
+        shop.COUNT = 0
+
+        def switch():
+            shop.COUNT = 1
+
+        results = concur.run(switch, shop.twice)
+        assert results[1] in [(0, 0), (1, 1)]
+    """,
+    "an attribute of the class": """
+        class Level(Box):
+            level = 1
+
+            def twice(self):
+                return self.level, self.level
+
+        def up():
+            Level.level = 2
+
+        assert concur.run(Level().twice, up)[0] != (1, 2)
+    """,
+    "a list that is empty and is added to": """
+        jobs = Box()
+        jobs.todo = []
+
+        def fill():
+            if not jobs.todo:
+                jobs.todo += ["job"]
+
+        concur.run(fill, fill)
+        assert jobs.todo == ["job"]
+    """,
+    "a set that is changed in place": """
+        known, new = set(), []
+
+        def know():
+            mine = known
+            if 1 not in mine:
+                mine |= {1}
+                new.append(1)
+
+        concur.run(know, know)
+        assert new == [1]
+    """,
+    "items that are counted": """
+        items = []
+
+        def add():
+            if items.count(1) == 0:
+                items.append(1)
+
+        concur.run(add, add)
+        assert items == [1]
+    """,
+    "items that are looked for": """
+        items = ["a", "b"]
+
+        def read():
+            place = items.index("b")
+            assert items[place] == "b"
+
+        concur.run(read, lambda: items.insert(0, "z"))
+    """,
+}
+
+
+@pytest.mark.parametrize("body", MET_BY_OTHER_WAYS.values(), ids=MET_BY_OTHER_WAYS.keys())
+def test_what_tasks_share_is_met_by_whatever_way(pytester, body):
+    pytester.makepyfile(
+        shop="""
+        COUNT = 0
+
+        def bump():
+            global COUNT
+            COUNT += 1
+
+        def twice():
+            return COUNT, COUNT
+        """
+    )
+    text = "import shop\n\n\n@pytest.mark.concurrency(outcome='any')\ndef test_program(concur):\n"
+    text += textwrap.indent(textwrap.dedent(body).strip(), 4 * " ") + "\n"
+    result = run_project(pytester, module("") + text, UNHURRIED)
+    found = assert_fails(result, ["assertion"])
+
+    assert replay(pytester, result.only.nodeid, found.token).findings[0].summary == found.summary

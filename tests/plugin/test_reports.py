@@ -214,7 +214,7 @@ def test_a_report_tells_what_was_chosen(pytester):
             assert (first, second) != (3, "right")
     """
 
-    assert "chosen by concur.choose: 3, 'right'" in run_project(pytester, module(text), UNHURRIED).output
+    assert "concur.choose gave 3, 'right'." in run_project(pytester, module(text), UNHURRIED).output
 
 
 def test_a_mistake_of_the_tests_is_called_one(pytester):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import pytest
 from project import UNHURRIED, assert_passes, module, run_project
 
@@ -240,3 +242,114 @@ def test_an_installed_copy_of_the_project_is_the_project(pytester):
 
     assert result.test("test_program[own]").verdict == "failed", result.output
     assert result.test("test_program[another]").verdict == "passed", "what is installed is trusted"
+
+
+OWN_VARIABLES = {
+    "of one function": """
+        def make_counter():
+            count = 0
+
+            def up():
+                nonlocal count
+                count += 1
+                return count
+
+            return up
+
+        assert concur.run(make_counter(), make_counter()) == [1, 1]
+    """,
+    "of two functions": """
+        def make(step):
+            count = 0
+
+            def up():
+                nonlocal count
+                count += step
+
+            return up
+
+        def make_other():
+            count = 0
+
+            def down():
+                nonlocal count
+                count -= 1
+                return count
+
+            return down
+
+        assert concur.run(make(2), make_other()) == [None, -1]
+    """,
+    "of a decorator": """
+        def retried(function):
+            attempts = 0
+
+            def call():
+                nonlocal attempts
+                while attempts < 2:
+                    attempts += 1
+                    function()
+                return attempts
+
+            return call
+
+        assert concur.run(lambda: retried(int)(), lambda: retried(int)()) == [2, 2]
+    """,
+}
+
+
+@pytest.mark.parametrize("body", OWN_VARIABLES.values(), ids=OWN_VARIABLES.keys())
+def test_variables_of_the_same_name_are_different_ones(pytester, body):
+    """Each call of a function makes its variables anew, and those that its inner functions share with it."""
+    text = "@pytest.mark.concurrency(data_races='error')\ndef test_program(concur):\n"
+    text += textwrap.indent(textwrap.dedent(body).strip(), 4 * " ") + "\n"
+    result = run_project(pytester, module("") + text, UNHURRIED)
+
+    assert (result.verdict, result.only.explored["complete"]) == ("passed", True), result.output
+
+
+@pytest.mark.parametrize("strategy", ["bounded", "dpor", "pos", "surw"])
+def test_objects_end_as_they_do_without(pytester, strategy):
+    """What strategies watch is let go when nobody else has it."""
+    text = f"""
+        class Connection:
+            def __init__(self, log):
+                self.log = log
+
+            def __del__(self):
+                self.log.append("closed")
+
+
+        @pytest.mark.concurrency(strategy="{strategy}", schedules=100)
+        def test_program(concur):
+            def work():
+                log, held = [], {{}}
+                held["it"] = Connection(log)
+                del held
+                assert log == ["closed"]
+
+            concur.run(work, work)
+    """
+    result = run_project(pytester, module(text), UNHURRIED)
+
+    assert_passes(result)
+    assert "does not count" not in result.output
+
+
+@pytest.mark.parametrize("strategy", ["bounded", "dpor", "pos", "surw"])
+def test_a_program_that_counts_references_is_not_judged_by_who_watches(pytester, strategy):
+    """What fails for that alone does not count; and nothing else was run, which must not look like a pass."""
+    text = f"""
+        @pytest.mark.concurrency(strategy="{strategy}")
+        def test_program(concur):
+            def work():
+                items = []
+                items.append(1)
+                assert sys.getrefcount(items) == 2
+
+            concur.run(work, work)
+    """
+    result = run_project(pytester, module(text), UNHURRIED)
+
+    assert (result.exit, result.verdict) == (0, "inconclusive"), result.output
+    assert "only watching brings about" in result.output
