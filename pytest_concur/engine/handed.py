@@ -9,8 +9,7 @@ from __future__ import annotations
 import gc
 import sys
 import threading
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from types import FunctionType, GeneratorType, MethodDescriptorType, MethodType, ModuleType, WrapperDescriptorType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,15 +21,13 @@ from pytest_concur.engine.operations import (
     LOCKS,
     MOST_LOOKED_AT,
     PLAIN,
-    adds_missing,
-    class_that_has,
     is_a,
 )
 from pytest_concur.instrument.handed import Form
-from pytest_concur.instrument.points import READERS, STATE_ATTRIBUTES, WRITING_METHODS
+from pytest_concur.instrument.points import READERS, WRITING_METHODS
 
 if TYPE_CHECKING:
-    from pytest_concur.engine.execution import Execution
+    pass
 
 
 class Touch(NamedTuple):
@@ -73,68 +70,14 @@ _ITERATORS: tuple[Any, ...] = (map, filter, zip, enumerate, reversed, type(iter(
 _VIEWS: tuple[Any, ...] = (type({}.keys()), type({}.values()), type({}.items()))
 
 
-def note_handed(execution: Execution, form: Form, told: str, values: tuple[Any, ...]) -> None:
-    """The task that runs hands something to code written in C: tell what no operation tells of, if there is such.
+def touched(form: Form, told: str, values: tuple[Any, ...]) -> Iterable[Touch]:
+    """Return what is touched where something is handed over.
 
     Args:
-        execution: The run.
-        form: How it is handed over.
+        form: How that is done.
         told: The name of the function or method that an operation has told of, if so.
         values: The function and its arguments, or the operands, or the object.
     """
-    if form == "takes names":
-        execution.record.untold = "objects share one __dict__, and no operation tells which attributes are the same"
-    if execution.note_touch is None or (
-        not execution.current.id and all(each.has_ended for each in execution.tasks[1:])
-    ):
-        return  # the body is alone
-    for each in _touched(form, told, values):
-        if is_a(each.thing, ReferenceType):
-            execution.record.untold = "weak references are asked, and no operation tells what lives"
-        execution.note_touch(execution.current.id, execution.numbering.of(each.thing), each.writes, each.lasts)
-
-
-def note_of(kind: str, name: str, writes: bool) -> Callable[[Execution, tuple[Any, ...]], None] | None:
-    """Return what tells more of an access than its operation does: a function of the run and what the stack held."""
-    if writes:
-        return None
-    if kind == "item" and not name:
-        return _note_missing
-    if kind == "method" and name == "is_alive":
-        return _note_life
-    if kind == "attribute":
-        return partial(_note_state if name in STATE_ATTRIBUTES else _note_inherited, name)
-    return None
-
-
-def _note_missing(execution: Execution, values: tuple[Any, ...]) -> None:
-    """An item is looked at: others may get a turn before what is missing has been made and added."""
-    if execution.note_touch is not None and is_a(values[0], defaultdict) and adds_missing(values[0], values[1:]):
-        factory = values[0].default_factory
-        lasts = not is_a(factory, type) or _is_written_in_python(factory, type)
-        execution.note_touch(execution.current.id, execution.numbering.of(values[0]), True, lasts)
-
-
-def _note_inherited(name: str, execution: Execution, values: tuple[Any, ...]) -> None:
-    """An attribute is read that may be found in a class, which is written by another name."""
-    owner = class_that_has(values[0], name)
-    if execution.note_touch is not None and owner is not None:
-        execution.note_touch(execution.current.id, execution.numbering.of(owner), False, False)
-
-
-def _note_life(execution: Execution, values: tuple[Any, ...]) -> None:
-    """A thread that lives is asked whether it does; in another order it might have ended."""
-    living = [task.thread for task in execution.tasks if not task.has_ended]
-    if is_a(values[0], threading.Thread) and any(each is values[0] for each in living):
-        execution.record.untold = "a thread is asked whether it lives, and no operation tells when it ends"
-
-
-def _note_state(name: str, execution: Execution, values: tuple[Any, ...]) -> None:
-    if type(values[0]).__module__ in ("threading", "queue"):
-        execution.record.untold = f"{type(values[0]).__name__}.{name} is read, and no operation tells when it changes"
-
-
-def _touched(form: Form, told: str, values: tuple[Any, ...]) -> Iterable[Touch]:
     match form:
         case "call":
             return touched_by_call(values[0], values[1:], told)
@@ -163,7 +106,7 @@ def touched_by_call(function: Any, arguments: Sequence[Any], told: str) -> Itera
         inner, given = (function.__func__, ()) if kind is MethodType else (function.func, function.args)
         yield from touched_by_call(inner, (*given, *arguments), "" if kind is partial else told)
         return
-    if _is_written_in_python(function, kind):
+    if is_written_in_python(function, kind):
         return
     if issubclass(kind, ReferenceType):
         yield Touch(function)
@@ -226,7 +169,7 @@ def _is_unshared(owner: Any, name: str) -> bool:
     return f"{kind.__module__}.{kind.__qualname__}" in _NEVER_CHANGE
 
 
-def _is_written_in_python(function: Any, kind: type) -> bool:
+def is_written_in_python(function: Any, kind: type) -> bool:
     """Whether an object that can be called, or a class, runs code that has points of its own, or is no function."""
     if issubclass(kind, type):
         return issubclass(function, BaseException) or any(

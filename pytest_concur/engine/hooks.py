@@ -32,10 +32,10 @@ from pytest_concur.engine.blocking import (
 )
 from pytest_concur.engine.execution import Execution
 from pytest_concur.engine.frames import place_of
-from pytest_concur.engine.handed import note_handed, note_of
 from pytest_concur.engine.operations import IMMUTABLE, NUMBERS_AND_WORDS, is_a, operation_teller
 from pytest_concur.engine.receiving import Receiving
 from pytest_concur.engine.stand_in import StandIn
+from pytest_concur.engine.untold import note_handed, note_more, note_of
 from pytest_concur.engine.wake_ups import WakeUps
 from pytest_concur.errors import ConcurrencyUsageError, TaskAborted
 from pytest_concur.instrument import interpreter
@@ -491,7 +491,7 @@ class Hooks:
                 execution.record.calls_system = True
             execution.operate(operation)
             if note is not None and execution.note_touch is not None:
-                note(execution, values)
+                note_more(note, execution, values)
             if execution.witness is not None:
                 execution.witness.accessed(execution.current.id, operation, stack_from(sys._getframe(1)))
                 if is_query:

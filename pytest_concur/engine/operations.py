@@ -59,6 +59,9 @@ READS_NOTHING = frozenset(map(type, (iter(()), iter(""), iter("é"), iter(b""), 
 SHALLOW = frozenset("len list tuple iter reversed enumerate".split())
 """Built-in functions that look at a container and not into what it contains."""
 
+BY_NAME = frozenset("getattr hasattr setattr delattr".split())
+"""Built-in functions that are given the name of an attribute."""
+
 MOST_LOOKED_AT = 100
 """Elements of a container that are looked at to see whether anything lies behind them."""
 
@@ -92,30 +95,7 @@ def operation_teller(
     if kind == "system":
         return lambda numbering, values: OF_THE_SYSTEM
     if kind == "attribute":
-        told: dict[int, tuple[type, Operation]] = {}  # by number: making one each time takes longer than all the rest
-
-        def tell_attribute(numbering: Numbering, values: tuple[Any, ...]) -> Operation:
-            owner = values[0]
-            owner_type = type(owner)
-            if writes and len(values) > 1 and is_a(values[1], LOCKS):
-                numbering.of(values[1])  # here, where its owner is made, its number is the same in more runs than later
-            if issubclass(owner_type, threading.local):
-                return UNKNOWN  # each thread has its own
-            if owner_type is ModuleType:
-                return _of_global(vars(owner).get("__file__"), name, writes)
-            number = numbering.of(owner)
-            known = told.get(number)
-            if known is not None and known[0] is owner_type:
-                return known[1]
-            # of objects that tasks make, one takes the place of another from run to run
-            family = (owner_type, name, number) if number < numbering.early else (owner_type, name)
-            if not _is_its_own(owner, owner_type, name):
-                return Operation(DELEGATED, number, name, writes, family)
-            operation = Operation(kind, number, name, writes, family)
-            told[number] = owner_type, operation
-            return operation
-
-        return tell_attribute
+        return _teller_of_attribute(name, writes)
 
     def tell(numbering: Numbering, values: tuple[Any, ...]) -> Operation:
         owner = values[0]
@@ -190,6 +170,33 @@ def containers_behind(iterator: object) -> list[object] | None:
     return None
 
 
+def _teller_of_attribute(name: str, writes: bool) -> Callable[[Numbering, tuple[Any, ...]], Operation]:
+    told: dict[int, tuple[type, Operation]] = {}  # by number: making one each time takes longer than all the rest
+
+    def tell_attribute(numbering: Numbering, values: tuple[Any, ...]) -> Operation:
+        owner = values[0]
+        owner_type = type(owner)
+        if writes and len(values) > 1 and is_a(values[1], LOCKS):
+            numbering.of(values[1])  # here, where its owner is made, its number is the same in more runs than later
+        if issubclass(owner_type, threading.local):
+            return UNKNOWN  # each thread has its own
+        if owner_type is ModuleType:
+            return _of_global(vars(owner).get("__file__"), name, writes)
+        number = numbering.of(owner)
+        known = told.get(number)
+        if known is not None and known[0] is owner_type:
+            return known[1]
+        # of objects that tasks make, one takes the place of another from run to run
+        family = (owner_type, name, number) if number < numbering.early else (owner_type, name)
+        if not _is_its_own(owner, owner_type, name):
+            return Operation(DELEGATED, number, name, writes, family)
+        operation = Operation("attribute", number, name, writes, family)
+        told[number] = owner_type, operation
+        return operation
+
+    return tell_attribute
+
+
 def _of_global(file: object, name: str, writes: bool) -> Operation:
     """A global variable, as its module's code says it, or an attribute of the module, as others say it."""
     place = "global", file, name
@@ -218,6 +225,7 @@ def _teller_of_cell(name: str, writes: bool, site: Site) -> Callable[[Numbering,
 
 def _teller_of_builtin(name: str, writes: bool) -> Callable[[Numbering, tuple[Any, ...]], Operation]:
     anything = Operation("builtin", None, None, writes)
+    attributes: dict[str, Callable[[Numbering, tuple[Any, ...]], Operation]] = {}
 
     def tell_builtin(numbering: Numbering, values: tuple[Any, ...]) -> Operation:
         if not values:
@@ -226,6 +234,10 @@ def _teller_of_builtin(name: str, writes: bool) -> Callable[[Numbering, tuple[An
         kind = type(owner)
         if kind in PLAIN:
             return UNKNOWN
+        if name in BY_NAME and len(values) > 1 and type(values[1]) is str:
+            if values[1] not in attributes:
+                attributes[values[1]] = _teller_of_attribute(values[1], writes)
+            return attributes[values[1]](numbering, values[:1])
         is_alone = all(type(each) in PLAIN for each in values[1:])  # ``max`` of two lists reads both
         if kind in CONTAINERS and is_alone and (name in SHALLOW or _has_plain_elements(owner)):
             number = numbering.of(owner)

@@ -30,6 +30,9 @@ IN_FLIGHT = 32
 LATE_S = 0.001
 """A call that begins so long after it was due is a late start."""
 
+MOST_OVERTIME = 2.0
+"""An open loop that cannot keep up ends at so many times the seconds asked for, with calls not made."""
+
 KEPT_UP = 0.98
 """Part of the asked rate below which an open loop counts as saturated."""
 
@@ -80,6 +83,8 @@ def closed_loop(function: Callable[[], Any], *, users: int, seconds: float) -> S
 def open_loop(function: Callable[[], Any], *, rate: float, seconds: float, in_flight: int = IN_FLIGHT) -> Samples:
     """Call ``function`` ``rate`` times a second, on time as long as fewer than ``in_flight`` calls are going on.
 
+    What was due and could not be called in time is called late, for as long again as the load was to last.
+
     Raises:
         Exception: what the function raised first; the load ends with it.
     """
@@ -92,6 +97,8 @@ def open_loop(function: Callable[[], Any], *, rate: float, seconds: float, in_fl
             if (early := due - perf_counter()) > 0:
                 sleep(early)
             start = perf_counter()
+            if start > begin + MOST_OVERTIME * seconds and notes.starts:
+                break
             function()
             now = perf_counter()
             notes.add(due - begin, now - due, now - start)

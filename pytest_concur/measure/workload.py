@@ -56,6 +56,9 @@ class Comparing:
         return expected, actual
 
 
+MOST_USERS = 2_000
+
+
 @dataclass(frozen=True, slots=True)
 class Loading:
     """A handler, and the load it is to bear."""
@@ -75,7 +78,9 @@ class Loading:
                 f"or rate= (an open loop: so many calls a second); got users={self.users!r}, rate={self.rate!r}"
             )
         if self.users is not None:
-            _check(type(self.users) is int and self.users > 0, "load", "users", self.users, "an integer of at least 1")
+            allowed = f"an integer from 1 to {MOST_USERS}: a closed loop has a thread for each; rate= drives more"
+            is_allowed = type(self.users) is int and 0 < self.users <= MOST_USERS
+            _check(is_allowed, "load", "users", self.users, allowed)
         if self.rate is not None:
             _check(_is_positive(self.rate), "load", "rate", self.rate, "calls a second, a number greater than 0")
         _check(_is_positive(self.seconds), "load", "seconds", self.seconds, "a number greater than 0")

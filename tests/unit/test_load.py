@@ -57,6 +57,14 @@ def test_saturation():
     assert result.p50 > 0.1, "latency counts from when a call was due"
 
 
+def test_a_rate_beyond_reach_does_not_go_on_for_ever():
+    """Ten million calls a second for a tenth of a second: not all of the million calls are made up for."""
+    samples = open_loop(lambda: None, rate=1e7, seconds=0.1)
+
+    assert 0 < len(samples.latencies) < 1_000_000
+    assert summarize(samples, name="beyond", rate=1e7).is_saturated
+
+
 def test_closed_loop_has_its_users():
     """So many calls at the same time, all samples kept."""
     lock, now, most = threading.Lock(), 0, 0
