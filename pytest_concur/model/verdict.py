@@ -116,3 +116,12 @@ class TestResult:
         if any(not finding.is_warning for finding in self.findings):
             return "failed"
         return "inconclusive" if self.uncontrolled or self.unmeasured or self.is_step_limited else "passed"
+
+    @property
+    def reason(self) -> str:
+        """Why it is inconclusive, in words; empty if it is not."""
+        parts = [f"{each.what} at {each.where} was outside control" for each in self.uncontrolled]
+        parts += self.unmeasured
+        if self.is_step_limited:
+            parts.append("a run reached max_steps without a verdict; raise max_steps if the test is that long")
+        return "; ".join(parts) if self.verdict == "inconclusive" else ""

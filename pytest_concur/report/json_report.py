@@ -28,6 +28,7 @@ def as_dict(result: TestResult) -> dict[str, Any]:
                 "gil": finding.gil,
                 "sequential": finding.sequential,
                 "warning": finding.is_warning,
+                "report": finding.report,
             }
             for finding in result.findings
         ],
@@ -42,6 +43,7 @@ def as_dict(result: TestResult) -> dict[str, Any]:
             "switches": explored.switches,
             "stress_rounds": explored.stress_rounds,
         },
+        "reason": result.reason,
         "uncontrolled": [{"what": each.what, "where": each.where} for each in result.uncontrolled],
         "notes": list(result.notes),
         "measures": result.measures,

@@ -299,7 +299,7 @@ class PluginState:
             else:
                 report.longrepr = _as_longrepr(item, finding.report, finding.summary)
         elif report.passed and result.verdict == "inconclusive":
-            _warn(item, report, f"{item.nodeid}: concurrency inconclusive: {_reason(result)}")
+            _warn(item, report, f"{item.nodeid}: concurrency inconclusive: {result.reason}")
         warnings = [finding for finding in result.findings if finding.is_warning]
         for finding in warnings[:MOST_WARNINGS]:
             _warn(item, report, finding.report)
@@ -412,14 +412,6 @@ def _ini_text(config: pytest.Config, name: str) -> str:
 def _local_roots(config: pytest.Config) -> tuple[Path, ...]:
     """Folders beside the root whose code is the project's: where pytest was started, and the test paths' parents."""
     return (config.invocation_params.dir,)
-
-
-def _reason(result: TestResult) -> str:
-    parts = [f"{each.what} at {each.where} was outside control" for each in result.uncontrolled]
-    parts += result.unmeasured
-    if result.is_step_limited:
-        parts.append("a run reached max_steps without a verdict; raise max_steps if the test is that long")
-    return "; ".join(parts)
 
 
 def _warn(item: pytest.Item, report: pytest.TestReport, text: str) -> None:
