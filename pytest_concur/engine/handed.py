@@ -24,7 +24,7 @@ from pytest_concur.engine.operations import (
     is_a,
 )
 from pytest_concur.instrument.handed import Form
-from pytest_concur.instrument.points import READERS, WRITING_METHODS
+from pytest_concur.instrument.points import READERS, STATE_QUERIES, WRITING_METHODS
 
 if TYPE_CHECKING:
     pass
@@ -65,6 +65,9 @@ _NEVER_CHANGE = frozenset(
 _UNSHARED = (threading.local, GeneratorType, BaseException, ModuleType, type, *IMMUTABLE, *LOCKS)
 """Owners of methods that belong to one task, or of which operations tell."""
 
+_KEEP_STATE = frozenset({"threading", "queue", "concurrent.futures._base"})
+"""Modules written in Python whose objects say how things are."""
+
 _UNBOUND = (MethodDescriptorType, WrapperDescriptorType)
 _ITERATORS: tuple[Any, ...] = (map, filter, zip, enumerate, reversed, type(iter([])), type(iter({})), type(iter(set())))
 _VIEWS: tuple[Any, ...] = (type({}.keys()), type({}.values()), type({}.items()))
@@ -102,6 +105,10 @@ def touched_by_call(function: Any, arguments: Sequence[Any], told: str) -> Itera
     kind = type(function)
     if kind is FunctionType:
         return  # whose accesses are operations
+    if kind is MethodType and type(function.__func__) is FunctionType:
+        if not told and function.__name__ in STATE_QUERIES and type(function.__self__).__module__ in _KEEP_STATE:
+            yield Touch(function.__self__, function.__name__ in WRITING_METHODS)
+        return
     if kind is MethodType or kind is partial:
         inner, given = (function.__func__, ()) if kind is MethodType else (function.func, function.args)
         yield from touched_by_call(inner, (*given, *arguments), "" if kind is partial else told)

@@ -21,6 +21,8 @@ from pytest_concur.instrument.points import STATE_ATTRIBUTES
 if TYPE_CHECKING:
     from pytest_concur.engine.execution import Execution
 
+_COUNT_THREADS = (threading.active_count, threading.enumerate)
+
 Note = Callable[["Execution", tuple[Any, ...]], None]
 """Is told of an access by a task of a run, with what the stack held."""
 
@@ -38,6 +40,8 @@ def note_handed(execution: Execution, form: Form, told: str, values: tuple[Any, 
         execution.record.untold = "objects share one __dict__, and no operation tells which attributes are the same"
     if _is_alone(execution):
         return
+    if form == "call" and any(values[0] is each for each in _COUNT_THREADS):
+        execution.record.untold = "threads are counted, and no operation tells when they end"
     for each in touched(form, told, values):
         if is_a(each.thing, ReferenceType):
             execution.record.untold = "weak references are asked, and no operation tells what lives"

@@ -81,7 +81,8 @@ class Variables:
         Where an attribute or an item is changed so, the store that follows is a step of its own.
         """
         for place, (index, instr) in enumerate(self._instructions):
-            if _operator(instr) not in IN_PLACE or self._loads(place - 1, (int, float)):
+            operator = _operator(instr)
+            if operator not in IN_PLACE or (operator not in WITH_ANYTHING and self._loads(place - 1, (int, float))):
                 continue
             store = self._instructions[place + 1][1]
             variable = interpreter.local_stored(store)

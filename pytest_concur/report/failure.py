@@ -74,7 +74,7 @@ def _head(report: FailureReport) -> str:
 
 
 def _steps(report: FailureReport) -> str:
-    if report.is_sequential and report.kind == "sequential-failure":
+    if report.is_sequential and report.kind == "sequential-failure" and not report.goes_on:
         return ""
     rows, omitted = _rows(report.trace, is_stuck=bool(report.waiting))
     if not rows:
@@ -139,14 +139,14 @@ def _why(report: FailureReport) -> str:
         what = f"This happens without any switch between tasks{order}: it is no concurrency bug"
         once = "It passed the first time:" if "second time" in report.order else "If it fails only when repeated,"
         once += " the test leaves state behind that outlives one run of its body."
-        if report.chosen:
-            once = f"concur.choose gave {', '.join(report.chosen)}."
+        if report.chosen or report.goes_on:
+            once = f"concur.choose gave {', '.join(report.chosen)}." if report.chosen else ""
         if report.goes_on:
             what = (
                 f"This happens without interrupting a task{order}; but {report.goes_on} waits in the middle, and "
                 "meanwhile others go on"
             )
-        return f"{what}.\n{once}" + "".join(f"\n{line.strip()}" for line in _ended(report))
+        return f"{what}.\n{once}".rstrip() + "".join(f"\n{line.strip()}" for line in _ended(report))
     if report.kind in ("deadlock", "thread-leak") and report.waiting:
         return "\n".join(["why:", *("  " + line for line in stuck_lines(report.waiting)), *_ended(report)])
     if report.kind == "livelock":

@@ -145,6 +145,18 @@ NOT_TOLD = {
         lives = thread.is_alive()
         thread.join()
     """,
+    "how many threads live": """
+        thread = threading.Thread(target=int)
+        thread.start()
+        several = threading.active_count() > 1
+        thread.join()
+    """,
+    "the state of an event by another name": """
+        event = threading.Event()
+        is_set = event.is_set
+        concur.run(event.set, lambda: is_set())
+        concur.run(lambda: event.clear(), lambda: is_set())
+    """,
     "the state of a queue": """
         jobs = queue.Queue()
         jobs.put(1)

@@ -51,6 +51,7 @@ def test_what_may_hold_anything(body):
     [
         ("given += [1]", 1),
         ("given += 1", 0),
+        ("given *= 2", 1),
         ("given += 'ab'", 1),
         ("x = 0\nx += given", 0),
         ("x = given\nx |= given", 1),
