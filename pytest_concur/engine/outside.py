@@ -16,7 +16,7 @@ from functools import cache
 from typing import Any, Literal
 
 from pytest_concur.engine.frames import is_ours
-from pytest_concur.instrument.rewrite import is_bound
+from pytest_concur.instrument.rewrite import UNREADABLE, is_bound
 
 PATIENCE_S = 10.0
 """Real time that the outside is given in a run."""
@@ -185,6 +185,8 @@ class Signs:
         package, code = _package_of(frame), frame.f_code
         if is_bound(code) and package not in _KEEPS_FOR_OTHERS:
             return
+        if code.co_consts[-1:] == (UNREADABLE,):
+            self._note_unseen(code.co_qualname)
         if package in _NOT_MEANT or package in _KEEPS_NOTHING or code.co_filename.startswith("<") or is_ours(frame):
             return
         if self._is_users(caller) and not self._is_users(frame):

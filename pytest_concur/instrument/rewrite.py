@@ -39,6 +39,9 @@ MARK = "\0pytest_concur"
 LENT = "\0pytest_concur lent"
 """The last constant of code that was made by :func:`bind`; the second if it is an installed package's."""
 
+UNREADABLE = "\0pytest_concur unreadable"
+"""The last constant of code that the library cannot read."""
+
 Site = tuple[str, int]
 """A point: the code object's key (see :func:`code_key`) and the index of the instruction in it."""
 
@@ -105,8 +108,14 @@ class Recipe:
 
 
 def rewrite(code: types.CodeType, recipe: Recipe) -> types.CodeType:
-    """Return ``code`` with points and hooks, as placeholders; nested functions and classes included."""
-    editor = Bytecode.from_code(code, conserve_exception_block_stackdepth=True)
+    """Return ``code`` with points and hooks, as placeholders; nested functions and classes included.
+
+    What the library cannot read stays as it is, and is not :func:`bound <is_bound>`, so that nobody takes it for seen.
+    """
+    try:
+        editor = Bytecode.from_code(code, conserve_exception_block_stackdepth=True)
+    except Exception:  # 0.19: some type parameters of CPython 3.13 with comprehensions in them
+        return code.replace(co_consts=(*code.co_consts, UNREADABLE))
     instructions = list(list.__iter__(editor))  # the library's own list checks at every look
     points: dict[int, Point] = {}
     key = code_key(code)
@@ -173,6 +182,8 @@ def rewrite(code: types.CodeType, recipe: Recipe) -> types.CodeType:
 
 def bind(code: types.CodeType, binder: Binder, *, mark: str = MARK) -> types.CodeType:
     """Return rewritten ``code`` with each placeholder replaced by ``binder(placeholder)``."""
+    if code.co_consts and code.co_consts[-1] == UNREADABLE:
+        return code
     constants = tuple(
         bind(constant, binder, mark=mark)
         if isinstance(constant, types.CodeType)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 
 import pytest
@@ -353,3 +354,29 @@ def test_a_program_that_counts_references_is_not_judged_by_who_watches(pytester,
 
     assert (result.exit, result.verdict) == (0, "inconclusive"), result.output
     assert "only watching brings about" in result.output
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="before 3.13 the library can read such code")
+def test_code_that_cannot_be_read_stays_as_it_is(pytester):
+    """Others of the module are explored all the same; who calls it is not called complete."""
+    text = """
+        def odd():
+            type Alias[T: [lambda: T for T in (T, [1])[1]]] = [lambda: T for T in T.__name__]
+            return Alias.__value__[0]()
+
+
+        @pytest.mark.concurrency(strategy="dpor")
+        def test_calls_it(concur):
+            assert concur.run(odd, odd) == ["T", "T"]
+
+
+        @pytest.mark.concurrency(strategy="dpor")
+        def test_beside_it(concur):
+            box = Box()
+            concur.run(lambda: box.__init__(), lambda: box.x)
+    """
+    result = run_project(pytester, module(text), "--concur-data-races=ignore")
+    complete = {test.nodeid.partition("::")[2]: test.explored["complete"] for test in result.tests}
+
+    assert complete == {"test_calls_it": False, "test_beside_it": True}, result.output
+    assert "the search is not complete: tasks call odd" in result.output
