@@ -240,6 +240,7 @@ def settle(lab: Laboratory, reference: Reference, found: Found) -> bool:
         replays.append(is_alike)
         if is_alike and failure is not None:
             found.failure = failure
+            found.schedule = trial.record.schedule  # as it is run without watching: where tasks block, each has a turn
             found.sites = tuple(trial.record.sites)
         is_late = found.takes_time and time.perf_counter() - began > REAL_S
         is_enough = number >= REPLAYS or found.leaves_threads

@@ -1,0 +1,119 @@
+"""The token of what was found replays it in another process, whatever strategy found it and however tasks block."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+from project import UNHURRIED, module, replay, run_programs
+
+pytest_plugins = ["pytester"]
+
+LOCKED = """
+def inside(first, second):
+    def take():
+        with first:
+            with second:
+                pass
+
+    return take
+
+
+@pytest.mark.concurrency(strategy="STRATEGY")
+def test_program(concur):
+    one, two, three = threading.Lock(), threading.Lock(), threading.Lock()
+"""
+
+DEADLOCKS = {
+    "two tasks": "concur.run(inside(one, two), inside(two, one))",
+    "three tasks": "concur.run(inside(one, two), inside(two, three), inside(three, one))",
+    "locks of an object": """
+        box = Box()
+        box.one, box.two = one, two
+
+        def there():
+            with box.one, box.two:
+                pass
+
+        def back():
+            with box.two, box.one:
+                pass
+
+        concur.run(there, back)
+    """,
+    "a task and the body": """
+        task = concur.start(inside(one, two))
+        inside(two, one)()
+        task.join()
+    """,
+    "a thread and the body": """
+        thread = threading.Thread(target=inside(one, two))
+        thread.start()
+        inside(two, one)()
+        thread.join()
+    """,
+    "semaphores": """
+        one, two = threading.Semaphore(), threading.Semaphore()
+        concur.run(inside(one, two), inside(two, one))
+    """,
+    "a lost wake-up": """
+        items, filled = [], threading.Condition()
+
+        def put():
+            items.append(1)
+            with filled:
+                filled.notify()
+
+        def take():
+            if not items:
+                with filled:
+                    filled.wait()
+
+        concur.run(put, take)
+    """,
+    "a lock and a queue": """
+        asked, answered = queue.Queue(), queue.Queue()
+
+        def ask():
+            with one:
+                asked.put(1)
+                answered.get()
+
+        def answer():
+            asked.get()
+            with one:
+                answered.put(1)
+
+        concur.run(ask, answer)
+    """,
+}
+
+
+def programs(strategy: str) -> dict[str, str]:
+    head = module("") + LOCKED.replace("STRATEGY", strategy)
+    return {
+        what: head + textwrap.indent(textwrap.dedent(body).strip(), 4 * " ") + "\n" for what, body in DEADLOCKS.items()
+    }
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        "auto",
+        "dpor",
+        *(
+            pytest.param(each, marks=pytest.mark.exhaustive)
+            for each in ("bounded", "pct", "pos", "random", "surw", "urw")
+        ),
+    ],
+)
+def test_the_token_of_a_deadlock_replays_it(pytester, strategy):
+    """Where operations are watched, taking a lock is one step; where not, whoever cannot have it has a turn to see."""
+    run = run_programs(pytester, programs(strategy), UNHURRIED)
+    assert not run.misjudged(lambda _, test: test.kinds == ("deadlock",))
+
+    for what in DEADLOCKS:
+        (test,) = run.of(what)
+        again = replay(pytester, test.nodeid, test.findings[0].token)
+
+        assert again.findings[0].summary == test.findings[0].summary, what
