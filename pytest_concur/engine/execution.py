@@ -291,7 +291,7 @@ class Execution(Escapes):
         if not resource.waiters:
             return
         enabled = self._looked_up_in(resource.waiters)
-        woken = [task for task in resource.waiters if task.id not in enabled]
+        woken = [task for task in resource.waiters if task.id not in enabled and not task.is_external]
         if woken:
             self._meter.settle()
             for task in woken:

@@ -20,12 +20,13 @@ _LIBRARY_MODULES = (
 
 
 def site_of(frame: types.FrameType | None) -> str:
-    """Return a name for the place where user code stands that survives edits elsewhere in the file."""
+    """Return a name for the place where user code stands: its line's text, which moves with edits around it."""
     frame = user_frame(frame)
     if frame is None:
         return "?"
-    code = frame.f_code
-    return f"{code.co_qualname}+{(frame.f_lineno or 0) - code.co_firstlineno}"
+    code, line = frame.f_code, frame.f_lineno or 0
+    text = linecache.getline(code.co_filename, line).strip()
+    return f"{code.co_qualname}, {text!r}" if text else f"{code.co_qualname}+{line - code.co_firstlineno}"
 
 
 def place_of(frame: types.FrameType | None) -> Place:
@@ -65,6 +66,13 @@ def error_at(error: BaseException) -> str:
     if innermost is None:
         return one_line(error)
     return f"{one_line(error)} ({os.path.basename(innermost.tb_frame.f_code.co_filename)}:{innermost.tb_lineno})"
+
+
+def asking_frame(frame: types.FrameType | None) -> types.FrameType | None:
+    """Return the frame that calls one of ours; ``None`` if it is a library's that blocks on users' behalf."""
+    while frame is not None and is_ours(frame):
+        frame = frame.f_back
+    return None if frame is None or _is_library(frame) else frame
 
 
 def call_at(frame: types.FrameType) -> str:

@@ -31,7 +31,7 @@ from pytest_concur.engine.blocking import (
     UnaskedLock,
 )
 from pytest_concur.engine.execution import Execution
-from pytest_concur.engine.frames import place_of
+from pytest_concur.engine.frames import asking_frame, place_of
 from pytest_concur.engine.operations import IMMUTABLE, NUMBERS_AND_WORDS, is_a, operation_teller
 from pytest_concur.engine.receiving import Receiving
 from pytest_concur.engine.stand_in import StandIn
@@ -378,6 +378,8 @@ class Hooks:
         execution = self.mine()
         assert execution is not None, "the clock is only handed out inside a run"
         execution.clock_was_read()
+        if not execution.record.asks_time and (frame := asking_frame(sys._getframe(1))) is not None:
+            execution.record.asks_time = str(place_of(frame))
         return execution.clock
 
     def _now(self, tz: tzinfo | None = None) -> datetime:

@@ -50,6 +50,9 @@ class Record:
     """Where each preempted segment ended; only when ``is_recording``."""
 
     reads_clock: bool = False
+    asks_time: str = ""
+    """Where the program itself did, not a library with a time-out."""
+
     has_run_ahead: bool = False
     """Virtual time has passed that nobody waited for."""
 

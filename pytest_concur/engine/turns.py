@@ -292,7 +292,8 @@ class Turns:
         """Whether code that is not instrumented has freed what a task waits for: then it may try again."""
         for lock in list(self.locks.values()):
             # one whose handler of a signal waits for something else cannot go on before that returns
-            waiters = [task for task in lock.waiters if task.waiting_for is lock and task.id not in self._enabled]
+            waiting = [task for task in lock.waiters if task.waiting_for is lock and not task.is_external]
+            waiters = [task for task in waiting if task.id not in self._enabled]
             if waiters and lock.is_worth_a_try():
                 self.record.uncontrolled.append((f"{lock.describe()} was released outside control", "another thread"))
                 for task in waiters:
@@ -334,7 +335,8 @@ class Turns:
             is_due = task.deadline_ns is not None and task.deadline_ns <= self.clock.elapsed_ns
             if is_due and task.id not in self._enabled:
                 task.timed_out = True
-                self._add_enabled(task)
+                if not task.is_external:
+                    self._add_enabled(task)
 
     # ---- the turn is passed ----
 
@@ -344,7 +346,10 @@ class Turns:
         self._sleeps = 0
         self._meter.begin_turn(points)
         self.record.switches += 1
-        task.go_on()
+        try:
+            task.go_on()
+        except RuntimeError:
+            pass  # it was told before, and a signal's handler on top of its wait keeps it from hearing
 
     def _wait_for_turn(self, me: Task) -> None:
         try:

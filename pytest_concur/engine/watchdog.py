@@ -87,7 +87,10 @@ class Watchdog:
             watched, before = watched + min(now - before, 2 * TICK_S), now
             execution = self._hooks.active
             if execution is not None:
-                self._look(execution, watched)
+                try:
+                    self._look(execution, watched)
+                except Exception as error:  # without a watch the run might wait for ever
+                    self._break_off(execution, error)
             is_close = execution is not None and execution.is_in_doubt
             tick = OFTEN_TICK_S if watched < self._often_until else DOUBTFUL_TICK_S if is_close else TICK_S
 
@@ -137,6 +140,12 @@ class Watchdog:
             self._look(execution, now)
             return
         execution.take_turn_away(self._call, where)
+
+    def _break_off(self, execution: Execution, error: Exception) -> None:
+        if execution.record.broken is None:
+            execution.record.broken = error
+            execution.give_up("the watch itself went wrong", type(error).__name__)
+            self._interrupt_main(execution)
 
     def _has_computed(self, ident: int, frame: Any, now: float) -> bool:
         """Whether a thread has used the processor since it was seen to stand still; if so, that begins anew."""

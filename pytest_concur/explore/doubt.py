@@ -2,9 +2,9 @@
 
 Virtual time runs ahead of real time, and a loop that waits is given up after so many steps. To a process, another
 machine or a thread outside control that leaves no time at all; and a library that is not instrumented asks the real
-clock. Who waits in a library or in the system, with a time-out in real time, keeps the tasks that it waits for from
-running. So what fails after time had run ahead, after nobody had used a processor for a moment, or where tasks wait for
-ever, is in doubt.
+clock. Where the test asks it, computing seems to take no time. Who waits in a library or in the system, with a time-out
+in real time, keeps the tasks that it waits for from running. So what fails after time had run ahead, or was asked for,
+after nobody had used a processor for a moment, or where tasks wait for ever, is in doubt.
 
 It is run again, looking on. If it has nothing to do with the outside, it counts. Else it is run in step with real time:
 if it fails again, and time has not run ahead even so, it counts.
@@ -59,7 +59,8 @@ def ask(lab: Laboratory, failure: Failure, trial: Trial, again: Again) -> Answer
 
 def _is_in_doubt(failure: Failure, trial: Trial) -> bool:
     is_timeout = isinstance(failure.error, TimeoutError)
-    return trial.record.has_run_ahead or trial.stood_s > STOOD_S or is_timeout or _is_endless(trial)
+    record = trial.record
+    return record.has_run_ahead or trial.stood_s > STOOD_S or is_timeout or _is_endless(trial) or bool(record.asks_time)
 
 
 def _is_endless(trial: Trial) -> bool:
@@ -86,7 +87,7 @@ def _look_into(lab: Laboratory, failure: Failure, trial: Trial, again: Again) ->
     again(signs=signs)
     if lab.settings.foreign_threads(()):
         signs.kinds.add("others")
-    if not signs.kinds:
+    if not signs.kinds and not trial.record.asks_time:
         return Answer(True)
     if not lab.in_step_s:
         found, in_step = again(in_step_s=patience_s)
@@ -104,6 +105,8 @@ def _told(signs: Signs, trial: Trial) -> tuple[str, str]:
     noted = [(what, where) for what, where in trial.record.uncontrolled if what.startswith("what ")]
     noted += [*trial.record.uncontrolled, ("what the test waits for, in real time,", "an unknown place")]
     what, where = noted[0]
+    if not signs.kinds:
+        return "the time that passes while the test computes", trial.record.asks_time or where
     if readers := sorted(signs.clock_readers):
         what = f"the clock that {' and '.join(readers)} asked (without scope={readers} it is the real one)"
     return what, where
