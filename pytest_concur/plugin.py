@@ -158,7 +158,10 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 @pytest.fixture
 def concur(request: pytest.FixtureRequest) -> Any:
     """Starts tasks and observes outcomes; in a test marked ``concurrency``, under control."""
-    return _state(request.config).concur
+    state = _state(request.config)
+    if state.mode != "off" and request.node.get_closest_marker(MARK) is None:
+        state.unmarked += 1
+    return state.concur
 
 
 _CONTROLLER: pytest.Config | None = None  # the config whose session receives reports

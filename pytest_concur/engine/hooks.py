@@ -67,6 +67,11 @@ _INLINED = {
 }
 """Callables that are entered without a poll at their end, by form of the call."""
 
+_TAKES_LOCKS = frozenset({"threading", "queue", "concurrent.futures._base", "concurrent.futures.thread"})
+_LETS_OTHERS_RUN = frozenset(
+    "start set clear put put_nowait get get_nowait acquire release notify notify_all wait wait_for join submit result "
+    "set_result set_exception cancel task_done abort reset shutdown".split()
+)
 _STAND_INS_FOR_C = frozenset({__name__, "pytest_concur.engine.blocking", "pytest_concur.engine.announced"})
 
 _REAL_SLEEP = time.sleep
@@ -297,7 +302,7 @@ class Hooks:
         python = function.__func__ if kind is types.MethodType else function
         is_python = type(python) is types.FunctionType and python.__module__ not in _STAND_INS_FOR_C
         frame = id(sys._getframe(1))
-        if is_python and kind in inlined:
+        if is_python and kind in inlined and not _ends_with_a_poll(python):
             execution.polling_calls.discard(frame)
         else:
             execution.polling_calls.add(frame)
@@ -538,6 +543,11 @@ class Hooks:
                     self._is_observing = False
 
         return observe
+
+
+def _ends_with_a_poll(function: Any) -> bool:
+    """Whether a function of the standard library takes or frees a lock behind what it does for others."""
+    return function.__module__ in _TAKES_LOCKS and function.__name__ in _LETS_OTHERS_RUN
 
 
 def _owner_of(method: Any) -> object:

@@ -57,7 +57,8 @@ def _unhandled(record: Record) -> Failure | None:
     if not record.unhandled:
         return None
     name, error = record.unhandled[0]
-    return Failure("exception", f"thread {name} ended with {one_line(error)}", signature_of(error), error)
+    who = name if name.startswith("thread") else f"thread {name}"
+    return Failure("exception", f"{who} ended with {one_line(error)}", signature_of(error), error)
 
 
 def signature_of(error: BaseException) -> tuple[Any, ...]:

@@ -21,7 +21,7 @@ VARIABLES = frozenset({"attribute", "global", "cell"})
 KINDS = VARIABLES | {"item", "method", "iterate", "test"}
 MOST_RACES = 20
 POLLS = 2
-"""Reads at one place by one task, without a write of its own, that make it look like polling."""
+"""Reads in a loop by one task, without a write of its own, that make it look like polling."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class RaceDetector:
         self._released: dict[Hashable, dict[int, int]] = {}
         self._held: dict[int, dict[Hashable, str]] = {}
         self._places: dict[tuple[Hashable, Hashable], _Place] = {}
-        self._polls: dict[tuple[int, Hashable, Hashable], int] = {}
+        self._polls: dict[tuple[int, Hashable, Hashable, Stack], int] = {}
         self._writers: dict[tuple[Hashable, Hashable], set[int]] = {}
         self._guarded_reads: dict[tuple[Hashable, Hashable, str], set[Hashable]] = {}
         self._found: dict[frozenset[tuple[str, int]], tuple[Access, Access]] = {}
@@ -151,7 +151,7 @@ class RaceDetector:
             self._writers.setdefault(where, set()).add(access.task)
             return
         place.reads[access.task] = access
-        key = access.task, *where
+        key = access.task, *where, access.stack
         self._polls[key] = self._polls.get(key, 0) + 1
         if access.held:
             self._guarded_reads.setdefault((*where, access.stack[0][0].co_qualname), set()).update(access.held)
@@ -179,7 +179,7 @@ class RaceDetector:
                 "it may be benign: the reader looks again while it holds the writer's lock (double-checked locking); "
                 "right only if the value is complete before it is stored"
             )
-        is_looking = self._polls.get((reader.task, *where), 0) >= POLLS
+        is_looking = self._polls.get((reader.task, *where, reader.stack), 0) >= POLLS
         if is_looking and reader.task not in self._writers.get(where, set()):
             return (
                 "it may be benign: the reader only looks at it, again and again (a flag); Python reads and writes it "

@@ -212,7 +212,7 @@ def _place(operation: Operation) -> str:
         case "cell":
             return str(part)
         case _:
-            return f"the items of a {kind.__qualname__ if kind else 'container'}"
+            return f"a {kind.__qualname__ if kind else 'container'}"
 
 
 def _stack_lines(stack: Stack) -> list[str]:

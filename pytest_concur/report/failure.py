@@ -87,7 +87,8 @@ def _steps(report: FailureReport) -> str:
         cells = [(row.text if row.task == task else "").ljust(WIDTH) for task in tasks]
         lines.append(("> " if row.is_switch else "  ") + " | ".join(cells).rstrip())
     if omitted:
-        lines.append(f"  … {omitted} steps of one task alone, or of places that only one task uses, are left out")
+        steps = "step" if omitted == 1 else "steps"
+        lines.append(f"  … {omitted} {steps} of one task alone, or of places that only one task uses, left out")
     lines.append("  (> : another task goes on)")
     return "\n".join(lines)
 

@@ -44,6 +44,9 @@ class PluginState:
         self._concur: Any = None
         self._measured: MeasuredSession | None = None
         self._has_replayed = True
+        self.unmarked = 0
+        """Tests that use the fixture without the marker."""
+
         self.session: pytest.Session | None = None
         """Once it is over."""
 
@@ -304,7 +307,7 @@ class PluginState:
         for finding in warnings[:MOST_WARNINGS]:
             _warn(item, report, finding.report)
         if len(warnings) > MOST_WARNINGS:
-            more = f"{len(warnings) - MOST_WARNINGS} more such warnings: --concur-json=FILE has them all"
+            more = f"such warnings beside these: {len(warnings) - MOST_WARNINGS}; --concur-json=FILE has them all"
             _warn(item, report, f"{item.nodeid}: {more}")
 
     def collect(self, result: dict[str, Any]) -> None:
@@ -350,6 +353,12 @@ class PluginState:
         """Say in one line what was explored."""
         if not self._has_replayed:
             terminal.write_line("concurrency: --concur-replay: no marked test was run, so nothing was replayed")
+        if self.unmarked:
+            tests = "1 test uses" if self.unmarked == 1 else f"{self.unmarked} tests use"
+            terminal.write_line(
+                f"concurrency: {tests} concur without @pytest.mark.concurrency: tasks ran once, in real threads, "
+                "and nothing was explored"
+            )
         if not self._results:
             return
         schedules = sum(each["explored"]["schedules"] for each in self._results.values())

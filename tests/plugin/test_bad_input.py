@@ -655,3 +655,20 @@ def test_an_outcome_is_shown_as_users_write_it(pytester):
     result = run_project(pytester, module(text))
 
     assert "outcome (None, None; items=[0, 0]; kinds={'a': {1}}; pair=(1,)) comes from no" in result.output
+
+
+def test_a_forgotten_marker_is_mentioned(pytester):
+    text = """
+        def test_program(concur):
+            box = Box()
+            concur.run(lambda: box.__init__(), lambda: box.x)
+
+
+        @pytest.mark.concurrency
+        def test_marked(concur):
+            concur.run(int)
+    """
+    told = "1 test uses concur without @pytest.mark.concurrency: tasks ran once, in real threads"
+
+    assert told in run_project(pytester, module(text)).output
+    assert told not in run_project(pytester, module(text), "--concur=off").output

@@ -117,3 +117,60 @@ def test_nested_locks_are_taken_without_a_switch(pytester):
         {"deadlock": "reachable"},
         {"deadlock": "not-reached"},
     ]
+
+
+BEHIND_LIBRARY_CALLS = """
+    class Early:
+        def __init__(self):
+            self.thread = threading.Thread(target=self.run)
+            self.thread.start()
+            self.items = []
+
+        def run(self):
+            self.items.append(1)
+
+
+    @pytest.mark.concurrency({arguments})
+    def test_start():
+        Early().thread.join()
+
+
+    @pytest.mark.concurrency({arguments})
+    def test_set(concur):
+        box, event = Box(), threading.Event()
+
+        def tell():
+            event.set()
+            box.x = 1
+
+        def listen():
+            event.wait()
+            assert box.x == 1
+
+        concur.run(tell, listen)
+
+
+    @pytest.mark.concurrency({arguments})
+    def test_put(concur):
+        box, items = Box(), queue.Queue()
+
+        def tell():
+            items.put(1)
+            box.x = 1
+
+        def listen():
+            items.get()
+            assert box.x == 1
+
+        concur.run(tell, listen)
+"""
+
+
+@pytest.mark.parametrize("arguments", ["", "granularity='gil'"])
+def test_another_thread_may_go_on_behind_a_call_that_frees_a_lock(pytester, arguments):
+    """``Thread.start`` and the like are written in Python and take locks: plain runs fail so, the first in each run."""
+    result = run_project(pytester, module(BEHIND_LIBRARY_CALLS.format(arguments=arguments)), UNHURRIED)
+
+    assert len(result.tests) == 3
+    for test in result.tests:
+        assert set(kinds_of_failures(test).values()) == {"reachable"}, test.nodeid

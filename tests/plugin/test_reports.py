@@ -7,7 +7,7 @@ import shlex
 import textwrap
 
 import pytest
-from project import UNHURRIED, assert_fails, module, run_project, run_pytest
+from project import UNHURRIED, assert_fails, module, replay, run_project, run_pytest
 
 HIDDEN = {
     "a race": """
@@ -241,3 +241,61 @@ def test_a_refused_token_needs_few_words(pytester):
 
     assert "copy the whole token from the last line of the failure report" in output
     assert "pytest_pyfunc_call" not in output
+
+
+PRINTED = """
+    @pytest.mark.concurrency
+    def test_program(concur):
+        box = Box()
+
+        def add():
+            seen = box.x
+            box.x = seen + 1
+
+        concur.run(add, add)
+        assert box.x == 2
+"""
+
+
+def test_a_print_above_a_switch_does_a_replay_no_harm(pytester):
+    """What only one task has may be looked at; the places of the switches are told by the text of their lines."""
+    result = run_project(pytester, module(PRINTED), UNHURRIED)
+    (found, *_) = result.findings
+    pytester.path.joinpath("test_program.py").write_text(
+        module(PRINTED.replace("            box.x = seen", '            print("seen", seen)\n            box.x = seen'))
+    )
+
+    again = replay(pytester, result.only.nodeid, found.token)
+
+    assert again.findings[0].summary == found.summary
+    assert "seen 0" in again.output
+
+
+def test_a_look_before_a_write_is_no_flag(pytester):
+    """It may be seen twice: but not in a loop."""
+    text = """
+        class Cache:
+            def __init__(self):
+                self.made = {}
+                self.last = None
+
+            def get(self, key):
+                if self.last != key:
+                    self.last = key
+                return self.last
+
+
+        @pytest.mark.concurrency
+        def test_program(concur):
+            cache = Cache()
+
+            def use():
+                cache.get(1)
+                cache.get(2)
+
+            concur.run(use, use)
+    """
+    output = run_project(pytester, module(text), UNHURRIED).output
+
+    assert "data race: Cache.last" in output
+    assert "it may be benign" not in output

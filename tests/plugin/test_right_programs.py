@@ -380,3 +380,49 @@ def test_code_that_cannot_be_read_stays_as_it_is(pytester):
 
     assert complete == {"test_calls_it": False, "test_beside_it": True}, result.output
     assert "the search is not complete: tasks call odd" in result.output
+
+
+TIMED = {
+    "between two looks": """
+        began = time.perf_counter()
+        concur.run(work, work)
+        assert time.perf_counter() - began > 1e-5
+    """,
+    "as a rate": """
+        def rate():
+            began = time.time()
+            work()
+            return 1 / (time.time() - began) < 1e5
+
+        assert concur.run(rate, rate) == [True, True]
+    """,
+}
+
+
+@pytest.mark.parametrize("body", TIMED.values(), ids=TIMED.keys())
+def test_computing_takes_time(pytester, body):
+    """Under control time stands still while tasks compute: what fails for that alone is no failure."""
+    text = "@pytest.mark.concurrency\ndef test_program(concur):\n    work = lambda: sum(range(100_000))\n"
+    text += textwrap.indent(textwrap.dedent(body).strip(), 4 * " ") + "\n"
+    result = run_project(pytester, module("") + text, UNHURRIED, "--concur-schedules=3")
+
+    assert (result.exit, result.verdict, result.findings) == (0, "inconclusive", ()), result.output
+    assert "the time that passes while the test computes at test_program.py:" in result.output
+
+
+def test_a_race_beside_a_look_at_the_clock_is_one(pytester):
+    text = """
+        @pytest.mark.concurrency
+        def test_program(concur):
+            box = Box()
+
+            def add():
+                began, seen = time.perf_counter(), box.x
+                box.x = seen + 1
+                return time.perf_counter() >= began
+
+            concur.run(add, add)
+            assert box.x == 2
+    """
+
+    assert run_project(pytester, module(text), UNHURRIED).kinds[0] == "assertion"
