@@ -187,7 +187,8 @@ def _teller_of_attribute(name: str, writes: bool) -> Callable[[Numbering, tuple[
         if known is not None and known[0] is owner_type:
             return known[1]
         # of objects that tasks make, one takes the place of another from run to run
-        family = (owner_type, name, number) if number < numbering.early else (owner_type, name)
+        whose = owner.__qualname__ if is_a(owner, type) else owner_type
+        family = (whose, name, number) if number < numbering.early else (whose, name)
         if not _is_its_own(owner, owner_type, name):
             return Operation(DELEGATED, number, name, writes, family)
         operation = Operation("attribute", number, name, writes, family)

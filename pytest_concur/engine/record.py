@@ -82,6 +82,10 @@ class Record:
     broken: Exception | None = None
     """What went wrong in the engine or its scheduler: then the run says nothing of the program."""
 
+    def who_runs(self) -> str:
+        """Return who could still run when the run was cut, and where, in words."""
+        return ", ".join(f"{task} at {place}" for task, place in self.running)
+
     @property
     def schedule(self) -> Schedule:
         return Schedule(tuple(self.segments), tuple(self.choices))

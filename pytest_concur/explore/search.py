@@ -103,6 +103,9 @@ class Searched:
     notes: list[str] = field(default_factory=list)
     passing: BaseException | None = None
     is_step_limited: bool = False
+    running: str = ""
+    """Who ran then, and where."""
+
     is_unrepeatable: bool = False
     """Two runs of one schedule differed."""
 
@@ -397,7 +400,8 @@ def _take_note(searched: Searched, trial: Trial) -> bool:
         if each not in searched.uncontrolled:
             searched.uncontrolled.append(each)
     record = trial.record
-    searched.is_step_limited |= record.ending == "step-limit"
+    if record.ending == "step-limit":
+        searched.is_step_limited, searched.running = True, record.who_runs()
     searched.reads_clock |= record.reads_clock
     searched.calls_system |= record.calls_system
     searched.untold = record.untold or searched.untold

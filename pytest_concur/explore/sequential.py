@@ -64,6 +64,9 @@ class Reference:
     """Contested points of the first run."""
 
     is_step_limited: bool = False
+    running: str = ""
+    """Who ran then, and where."""
+
     uncontrolled: list[tuple[str, str]] = field(default_factory=list)
     result: Any = None
     calls_system: bool = False
@@ -251,7 +254,8 @@ def _run(
                 return None
             trial = answer.trial
     reference.uncontrolled += trial.record.uncontrolled
-    reference.is_step_limited |= trial.record.ending in ("step-limit", "gave-up")
+    if trial.record.ending in ("step-limit", "gave-up"):
+        reference.is_step_limited, reference.running = True, trial.record.who_runs()
     if trial.passing is not None:
         reference.passing = trial.passing
     elif trial.failure is not None:

@@ -204,7 +204,8 @@ def _place(operation: Operation) -> str:
     kind = family[0] if isinstance(family, tuple) and isinstance(family[0], type) else None
     match operation.kind:
         case "attribute":
-            return f"{kind.__qualname__}.{part}" if kind else str(part)
+            whose = kind.__qualname__ if kind else family[0] if isinstance(family, tuple) else ""
+            return f"{whose}.{part}" if whose else str(part)
         case "item":
             return f"{kind.__qualname__ if kind else 'a container'}[{part!r}]"
         case "global":

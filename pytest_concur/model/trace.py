@@ -75,7 +75,7 @@ def intrusions(trace: ScheduleTrace) -> list[Intrusion]:
             start = last.get(step.task)
             if start is not None:
                 before = steps[start]
-                for between in steps[start + 1 : index]:
+                for between in reversed(steps[start + 1 : index]):  # what is seen then is what was written last
                     if between.task != step.task and _is_unserializable(before, between, step):
                         found.append(Intrusion(before, between, step))
                         break

@@ -110,6 +110,9 @@ class TestResult:
     is_step_limited: bool = False
     """A run was cut at ``max_steps`` without a verdict."""
 
+    running: str = ""
+    """Who ran then, and where."""
+
     @property
     def verdict(self) -> Literal["failed", "passed", "inconclusive"]:
         """``failed`` with a finding, ``inconclusive`` if part of the test could not be judged, else ``passed``."""
@@ -123,5 +126,6 @@ class TestResult:
         parts = [f"{each.what} at {each.where} was outside control" for each in self.uncontrolled]
         parts += self.unmeasured
         if self.is_step_limited:
-            parts.append("a run reached max_steps without a verdict; raise max_steps if the test is that long")
+            who = f" ({self.running})" if self.running else ""
+            parts.append(f"a run reached max_steps without a verdict{who}; raise max_steps if the test is that long")
         return "; ".join(parts) if self.verdict == "inconclusive" else ""

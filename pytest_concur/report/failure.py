@@ -170,7 +170,7 @@ def _explain(found: Intrusion, names: Sequence[str]) -> str:
     return (
         f"{names[other.task]} {verb} {other.shown}{_value(other)} ({_at(other)}) between {names[first.task]}'s "
         f"{_noun(first)} ({_at(first)}) and its {_noun(second)} ({_at(second)});\n"
-        f"  in one go these two are right: with {names[other.task]}'s {_kind(other)} before both of them, or after both"
+        f"  where no task is interrupted, {names[other.task]}'s {_kind(other)} comes before both of them, or after both"
     )
 
 

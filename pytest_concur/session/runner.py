@@ -169,6 +169,7 @@ class TestRunner:
             for what, where in dict.fromkeys(reference.uncontrolled):
                 self.result.uncontrolled.append(Uncontrolled(what, where))
             self.result.is_step_limited |= reference.is_step_limited
+            self.result.running = self.result.running or reference.running
             if reference.held_up is not None and reference.failure is None:
                 self.result.notes.append(
                     f"it fails if others get no turn while it sleeps ({reference.held_up.summary}); that does not count"
@@ -247,6 +248,7 @@ class TestRunner:
         )
         result.notes += searched.notes
         result.is_step_limited |= searched.is_step_limited
+        result.running = result.running or searched.running
         for what, where in dict.fromkeys(searched.uncontrolled):
             if Uncontrolled(what, where) not in result.uncontrolled:
                 result.uncontrolled.append(Uncontrolled(what, where))
