@@ -132,6 +132,9 @@ class Execution(Escapes):
             if (interruption := self._interruption_behind(aborted)) is not None:
                 raise interruption from None
             return None
+        except BaseException:
+            self.record.unfinished = [task.name for task in self.tasks[1:] if not task.has_ended and not task.daemon]
+            raise
         finally:
             self._end()
 

@@ -33,6 +33,9 @@ class Record:
     failed: list[tuple[str, BaseException]] = field(default_factory=list)
     """Exceptions that had ended tasks before a run ended that did not complete, with the task's name."""
 
+    unfinished: list[str] = field(default_factory=list)
+    """Tasks that had not ended when the body failed."""
+
     held_locks: list[str] = field(default_factory=list)
     leaked: list[str] = field(default_factory=list)
     """Threads that were still alive when the body had returned and nobody could end them."""

@@ -48,6 +48,9 @@ class FailureReport:
     goes_on: str = ""
     """A task that waited and went on, where no task was interrupted."""
 
+    unfinished: tuple[str, ...] = ()
+    """Tasks that had not ended when the body failed."""
+
     is_misuse: bool = False
     """The test asks this plugin for something that it does not do."""
 
@@ -140,7 +143,9 @@ def _why(report: FailureReport) -> str:
         what = f"This happens without any switch between tasks{order}: it is no concurrency bug"
         once = "It passed the first time:" if "second time" in report.order else "If it fails only when repeated,"
         once += " the test leaves state behind that outlives one run of its body."
-        if report.chosen or report.goes_on:
+        if report.unfinished:
+            once = f"When the test failed, {', '.join(report.unfinished)} had not ended: is a join missing?"
+        elif report.chosen or report.goes_on:
             once = f"concur.choose gave {', '.join(report.chosen)}." if report.chosen else ""
         if report.goes_on:
             what = (

@@ -79,6 +79,7 @@ class Reporter:
             uncontrolled=tuple(f"{each.what} at {each.where}" for each in self._result.uncontrolled),
             token=token,
             chosen=lab.chosen(),
+            unfinished=tuple(trial.record.unfinished),
             goes_on=_who_goes_on(found.schedule, seen.names),
             is_misuse=isinstance(failure.error, ConcurrencyUsageError),
             flags=self._flags,

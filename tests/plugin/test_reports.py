@@ -299,3 +299,23 @@ def test_a_look_before_a_write_is_no_flag(pytester):
 
     assert "data race: Cache.last" in output
     assert "it may be benign" not in output
+
+
+@pytest.mark.parametrize(
+    "start", ["thread = threading.Thread(target=work, name='helper'); thread.start()", "concur.start(work)"]
+)
+def test_a_report_tells_who_was_not_waited_for(pytester, start):
+    text = f"""
+        @pytest.mark.concurrency
+        def test_program(concur):
+            done = []
+
+            def work():
+                done.append(1)
+
+            {start}
+            assert done == [1]
+    """
+    output = run_project(pytester, module(text), UNHURRIED).output
+
+    assert re.search(r"When the test failed, (helper|work) had not ended: is a join missing\?", output), output
