@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 
 import pytest
-from project import UNHURRIED, module, replay, run_programs
+from project import UNHURRIED, module, run_programs, run_pytest
 
 pytest_plugins = ["pytester"]
 
@@ -114,6 +114,6 @@ def test_the_token_of_a_deadlock_replays_it(pytester, strategy):
 
     for what in DEADLOCKS:
         (test,) = run.of(what)
-        again = replay(pytester, test.nodeid, test.findings[0].token)
+        again = run_pytest(pytester, test.nodeid, f"--concur-replay={test.findings[0].token}")
 
         assert again.findings[0].summary == test.findings[0].summary, what
