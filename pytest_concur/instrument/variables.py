@@ -59,6 +59,7 @@ class Variables:
         self._instructions = [(index, each) for index, each in enumerate(instructions) if isinstance(each, Instr)]
         self._places = {index: place for place, (index, _) in enumerate(self._instructions)}
         self._all = instructions
+        self._met_from_elsewhere = self._targets()
         stores = self._stores()
         self._plain = set(stores) - set(parameters)
         while True:
@@ -73,7 +74,7 @@ class Variables:
 
     def is_plain_before(self, index: int) -> bool:
         """The same of the instruction before that one."""
-        return self._makes_plain(self._places[index] - 1)
+        return self._gets_plain(self._places[index])
 
     def changes_in_place(self) -> Iterator[int]:
         """Yield where ``variable += value`` may change what the variable holds, which others may hold, too.
@@ -82,12 +83,26 @@ class Variables:
         """
         for place, (index, instr) in enumerate(self._instructions):
             operator = _operator(instr)
-            if operator not in IN_PLACE or (operator not in WITH_ANYTHING and self._loads(place - 1, (int, float))):
+            has_number = place not in self._met_from_elsewhere and self._loads(place - 1, (int, float))
+            if operator not in IN_PLACE or (operator not in WITH_ANYTHING and has_number):
                 continue
             store = self._instructions[place + 1][1]
             variable = interpreter.local_stored(store)
             if store.name in _OTHERS_SEE or (variable is not None and variable not in self._plain):
                 yield index
+
+    def _targets(self) -> set[int]:
+        """Return the instructions to which others jump: what lies on the stack may be made elsewhere."""
+        found = set()
+        is_target = False
+        for index, each in enumerate(self._all):
+            if isinstance(each, Instr):
+                if is_target:
+                    found.add(self._places[index])
+                is_target = False
+            else:
+                is_target |= isinstance(each, Label)
+        return found
 
     def _stores(self) -> dict[str, list[int]]:
         """Return where each variable is stored."""
@@ -111,8 +126,15 @@ class Variables:
             return iterates_range(self._all, index)
         operator = _operator(previous)
         if operator in IN_PLACE:
-            return operator not in WITH_ANYTHING or self._is_plain_operand(place - 2)
-        return self._makes_plain(place - 1)
+            return operator not in WITH_ANYTHING or self._gets_plain_operand(place - 1)
+        return self._gets_plain(place)
+
+    def _gets_plain(self, place: int) -> bool:
+        """Whether an instruction finds a number or a word on top of the stack, by whatever way it is come to."""
+        return place not in self._met_from_elsewhere and self._makes_plain(place - 1)
+
+    def _gets_plain_operand(self, place: int) -> bool:
+        return place not in self._met_from_elsewhere and self._is_plain_operand(place - 1)
 
     def _makes_plain(self, place: int) -> bool:
         """Whether a number or a word is on top of the stack behind an instruction. Goes back through an expression."""
@@ -122,11 +144,11 @@ class Variables:
             return self._is_plain_operand(place)
         if operator in IN_PLACE:
             return interpreter.local_stored(self._instructions[place + 1][1]) in self._plain
-        if not self._is_plain_operand(place - 1):
+        if not self._gets_plain_operand(place):
             return False
         arg: Any = self._instructions[place - 1][1].arg
         has_both = isinstance(arg, tuple) and self._instructions[place - 1][1].name == "LOAD_FAST_LOAD_FAST"
-        return operator not in WITH_ANYTHING or (arg[0] in self._plain if has_both else self._makes_plain(place - 2))
+        return operator not in WITH_ANYTHING or (arg[0] in self._plain if has_both else self._gets_plain(place - 1))
 
     def _is_plain_operand(self, place: int) -> bool:
         return self._loads(place, (int, float, str)) or self._is_plain_variable(place)

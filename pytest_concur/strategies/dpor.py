@@ -142,7 +142,7 @@ class DPOR:
         """The run is over: look for races of what tasks stood before and never came to."""
         if self.has_diverged:
             return
-        if self.trouble is None and self._trace.has_unordered_touch():
+        if self.trouble is None and self._trace.has_unordered_touch(MOST_COMPARISONS):
             self.trouble = "code written in C touches what others change, and no operation tells when"
         for task, operation in self._pending.items():
             if task != self._last:

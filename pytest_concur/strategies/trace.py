@@ -164,11 +164,11 @@ class Trace:
         if not touches or touches[-1] != touch:
             touches.append(touch)
 
-    def has_unordered_touch(self) -> bool:
+    def has_unordered_touch(self, most: int) -> bool:
         """Whether a touch and an access of another task, of which one writes, could have come in either order.
 
         Two operations in the order in which they happened to be are explored in the other one, too, and with them what
-        comes before or behind them; so these are in order.
+        comes before or behind them; so these are in order. Where so many comparisons are not enough, it may be.
         """
         for resource, touches in self._touches.items():
             operations = [*self._by_resource.get(resource, ()), *self._anywhere]
@@ -176,6 +176,8 @@ class Trace:
             for place, touch in enumerate(touches):
                 for other, writes in chain(accesses, ((each, each.writes) for each in touches[:place])):
                     self.comparisons += 1
+                    if self.comparisons > most:
+                        return True
                     if other.task == touch.task or not (writes or touch.writes):
                         continue
                     lasts = touch.lasts or (isinstance(other, Touch) and other.lasts)

@@ -166,13 +166,17 @@ ELSEWHERE = Operation("item", 8, None, True)
     ],
 )
 def test_a_touch_and_an_access_are_in_order_if_operations_say_so(steps, is_unordered):
-    assert trace_of(*steps).has_unordered_touch() is is_unordered
+    assert trace_of(*steps).has_unordered_touch(1_000) is is_unordered
+
+
+def test_what_takes_too_many_comparisons_may_be_unordered():
+    assert trace_of((0, ELSEWHERE), (0, False), (0, WRITE)).has_unordered_touch(0)
 
 
 def test_what_came_behind_a_decision_is_forgotten_with_it():
     trace = trace_of((0, ELSEWHERE), (1, WRITE), (0, Operation("item", 9)), (0, False))
-    assert trace.has_unordered_touch()
+    assert trace.has_unordered_touch(1_000)
 
     trace.cut(2)
 
-    assert not trace.has_unordered_touch()
+    assert not trace.has_unordered_touch(1_000)

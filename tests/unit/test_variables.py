@@ -26,6 +26,10 @@ NOT_PLAIN = {
     "a product in place": "x = 1\nx *= given",
     "taken apart": "x, y = given",
     "an error": "try:\n    x = 1\nexcept ValueError as x:\n    pass",
+    "one of two": "x = given if given else 1",
+    "the other of two": "x = 1 if given else given",
+    "either": "x = given or 1",
+    "a sum with either": "x = 1\nx = given + (given or x)",
     "a parameter with a default": "given = 1\nx = given",
 }
 
@@ -52,6 +56,8 @@ def test_what_may_hold_anything(body):
         ("given += [1]", 1),
         ("given += 1", 0),
         ("given *= 2", 1),
+        ("given += [1] if given else 1", 1),
+        ("given += other or 1", 1),
         ("given += 'ab'", 1),
         ("x = 0\nx += given", 0),
         ("x = given\nx |= given", 1),
