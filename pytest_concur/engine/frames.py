@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 import os
+import sys
 import types
 from functools import cache
 
@@ -69,10 +70,11 @@ def error_at(error: BaseException) -> str:
 
 
 def asking_frame(frame: types.FrameType | None) -> types.FrameType | None:
-    """Return the frame that calls one of ours; ``None`` if it is a library's that blocks on users' behalf."""
+    """Return the frame that calls one of ours; ``None`` if it is the standard library's, on whoever's behalf."""
     while frame is not None and is_ours(frame):
         frame = frame.f_back
-    return None if frame is None or _is_library(frame) else frame
+    module = str(frame.f_globals.get("__name__")).partition(".")[0] if frame is not None else ""
+    return None if module in sys.stdlib_module_names else frame
 
 
 def call_at(frame: types.FrameType) -> str:
