@@ -172,7 +172,7 @@ class Signs:
             return
         caller: types.FrameType | None = frame
         while caller is not None and not self._is_users(caller):
-            if _package_of(caller) in _NOT_MEANT:
+            if _package_of(caller) in _NOT_MEANT or is_ours(caller):
                 return
             caller = caller.f_back
         self.kinds.add(kind)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import linecache
 import os
 import socket
 import sqlite3
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_concur.engine.frames import site_of
 from pytest_concur.engine.outside import Signs
 
 
@@ -86,3 +88,15 @@ def test_whoever_looks_on_already_goes_on():
 
     assert is_restored
     assert "c_call" in seen
+
+
+def test_what_the_engine_reads_is_no_sign():
+    """Where a switch came is told by the text of its line, which is read from the file."""
+    me = sys._getframe().f_code
+    signs = Signs(lambda frame: frame.f_code is me)
+    linecache.clearcache()
+    with signs.looking_on():
+        site = site_of(sys._getframe())
+
+    assert "site = site_of(sys._getframe())" in site
+    assert not signs.kinds
