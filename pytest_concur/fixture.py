@@ -6,7 +6,7 @@ import functools
 import inspect
 import threading
 import types
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pytest_concur.engine.carrier import get_ident
@@ -140,12 +140,15 @@ class Concur:
 
     def choose(self, options: Sequence[T]) -> T:
         """Return one of ``options``; which one is explored, recorded and replayed. Outside a run: the first."""
-        if isinstance(options, Set) or not isinstance(options, Iterable):
+        try:
+            why = "whose order differs from run to run" if isinstance(options, set | frozenset) else ""
+            chosen = list(options)
+        except TypeError:
+            why, chosen = "which holds none", []
+        if why:
             raise ConcurrencyUsageError(
-                f"concur.choose takes options in an order, a list or a tuple; got {options!r}, "
-                f"{'whose order differs from run to run' if isinstance(options, Set) else 'which holds none'}"
+                f"concur.choose takes options in an order, a list or a tuple; got {options!r}, {why}"
             )
-        chosen = list(options)
         if not chosen:
             raise ConcurrencyUsageError("concur.choose got no options to choose from")
         execution = self._hooks.mine()

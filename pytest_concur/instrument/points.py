@@ -61,9 +61,6 @@ WRITING_METHODS = frozenset(
     "next".split()
 )
 
-IN_PLACE = "in place"
-"""Name of a test that also changes what it looks at."""
-
 ARGUMENT = ".0"
 """What the compiler calls the iterator that a generator expression is given: a variable holds it, and nobody else."""
 
@@ -258,7 +255,7 @@ def _attribute_load(name: str, instr: Instr, written: WrittenNames) -> Point | N
 def _points_of_variables(instructions: Sequence[object], parameters: Collection[str]) -> dict[int, Point]:
     """Return the points of methods, and of containers, that are met by way of a variable."""
     changed = Variables(instructions, parameters).changes_in_place()
-    found = {index: Point("test", IN_PLACE, True, (2,)) for index in changed}
+    found = {index: Point("test", "in place", True, (2,)) for index in changed}
     for name, place, above in calls_of_kept_methods(instructions, CONTAINER_METHODS | STATE_QUERIES):
         stack = (above + interpreter.CALLABLE_BELOW_ARGUMENTS,)
         found[place] = Point("bound", name, name in WRITING_METHODS, stack, called_at=place)

@@ -629,6 +629,23 @@ def test_options_without_an_order_are_refused(pytester, options, text):
     assert text in result.output
 
 
+def test_options_may_be_whatever_has_an_order(pytester):
+    text = """
+        class Letters:
+            def __getitem__(self, place):
+                return "ab"[place]
+
+
+        @pytest.mark.concurrency
+        def test_program(concur):
+            assert concur.choose({"a": 1, "b": 2}.keys()) in "ab"
+            assert concur.choose(Letters()) in "ab"
+            assert concur.choose(range(2)) in (0, 1)
+    """
+
+    assert_passes(run_project(pytester, module(text)))
+
+
 def test_what_fails_by_the_answers_alone_keeps_its_kind_when_replayed(pytester):
     text = """
         @pytest.mark.concurrency
