@@ -399,12 +399,15 @@ class Execution(Escapes):
         task.boots.waiters.append(me)
         self._enabled.remove(me.id)
         self._meter.is_contested = False
+        if not self._externals:
+            self._meter.pace = None  # nobody is asked, who sees operations neither
         self._hand_over(task, UNLIMITED)
         self.record.switches -= 1
         try:
             self._wait_for_turn(me)
         finally:
             task.boots = me.waiting_for = None
+            self._set_pace()
         self._meter.resume_turn(turn)
         self._rearm()
 
@@ -416,6 +419,8 @@ class Execution(Escapes):
             return
         starter = boot.waiters.pop()
         self._meter.settle()
+        self._set_pace()
+        self.pending.pop(task.id, None)
         self._add_enabled(starter)
         self._hand_over(starter, 0)
         self._wait_for_turn(task)

@@ -117,3 +117,88 @@ def test_the_token_of_a_deadlock_replays_it(pytester, strategy):
         again = run_pytest(pytester, test.nodeid, f"--concur-replay={test.findings[0].token}")
 
         assert again.findings[0].summary == test.findings[0].summary, what
+
+
+COMPARE_RUNS = """
+from pytest_concur.explore.trial import Laboratory
+from pytest_concur.strategies.replay import Replay
+
+run = Laboratory.run
+
+
+def run_and_replay(self, make_scheduler, *, mode=None, **options):
+    trial = run(self, make_scheduler, mode=mode, **options)
+    if mode is not None and mode.flavour == "operate":
+        schedule = trial.record.schedule
+        unwatched = run(self, lambda: Replay(schedule), mode=self.mode(is_focused=mode.is_focused))
+        counts = trial.record.contested, unwatched.record.contested
+        assert len(set(counts)) == 1, f"{counts[0]} points watched, {counts[1]} not: {schedule}"
+    return trial
+
+
+Laboratory.run = run_and_replay
+"""
+
+WORK = {
+    "a pool": """
+        box = Box()
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(lambda _: bump(box), range(4)))
+    """,
+    "threads": """
+        box = Box()
+        threads = [threading.Thread(target=bump, args=(box,)) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    """,
+    "a timer": """
+        box = Box()
+        timer = threading.Timer(0.1, bump, (box,))
+        timer.start()
+        bump(box)
+        time.sleep(0.2)
+        timer.join()
+    """,
+    "a queue": """
+        box, full = Box(), queue.Queue(1)
+
+        def put():
+            for _ in range(3):
+                full.put(1)
+
+        def get():
+            for _ in range(3):
+                full.get()
+                bump(box)
+
+        concur.run(put, get)
+    """,
+    "a barrier": """
+        box, barrier = Box(), threading.Barrier(3)
+
+        def meet():
+            barrier.wait()
+            bump(box)
+            barrier.wait()
+
+        concur.run(meet, meet, meet)
+    """,
+}
+
+
+@pytest.mark.parametrize("strategy", ["pos", "dpor"])
+def test_a_schedule_has_as_many_points_whether_operations_are_watched_or_not(pytester, strategy):
+    """Else what a strategy that watches has found could not be minimized, nor replayed: it would be dropped."""
+    pytester.makeconftest(COMPARE_RUNS)
+    head = module("def bump(box):\n    x = box.x\n    box.x = x + 1\n") + (
+        f"\n\n@pytest.mark.concurrency(strategy='{strategy}', schedules=40)\ndef test_program(concur):\n"
+    )
+    programs = {
+        what: head + textwrap.indent(textwrap.dedent(body).strip(), 4 * " ") + "\n" for what, body in WORK.items()
+    }
+
+    run = run_programs(pytester, programs, UNHURRIED)
+
+    assert not run.misjudged(lambda _, test: test.verdict == "passed")
