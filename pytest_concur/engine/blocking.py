@@ -96,6 +96,8 @@ class ControlledLock:
             execution.taken(self)
         if execution.is_recording and self._depth == 1:
             self.taken_at = place_of(_caller())
+            if execution.on_taken is not None:
+                execution.on_taken(self, self.taken_at)
         return True
 
     def release(self) -> None:

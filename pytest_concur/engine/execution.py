@@ -20,7 +20,7 @@ from pytest_concur.engine.turns import ON_ITS_WAY_S, listens
 from pytest_concur.errors import TaskAborted
 from pytest_concur.instrument.countdown import CAPACITY, Countdown
 from pytest_concur.model.turn import UNLIMITED, Scheduler
-from pytest_concur.model.waiting import Waiting, has_cycle
+from pytest_concur.model.waiting import Place, Waiting, has_cycle
 from pytest_concur.model.witness import Witness
 
 MOST_SLEEPS = 16
@@ -48,6 +48,7 @@ class Execution(Escapes):
         "_uses_threads_again",
         "note_touch",
         "numbering",
+        "on_taken",
         "patience_s",
         "polling_calls",
         "witness",
@@ -70,6 +71,7 @@ class Execution(Escapes):
         is_in_doubt: bool = False,
         known_places: dict[str, float] | None = None,
         patience_s: float = outside.PATIENCE_S,
+        on_taken: Callable[[Any, Place], None] | None = None,
     ) -> None:
         """
         Args:
@@ -87,6 +89,7 @@ class Execution(Escapes):
             witness: Is told what happens; only if the scheduler sees operations.
             patience_s: Real time that a process gets which the body starts.
             is_in_doubt, known_places: See :class:`Escapes`.
+            on_taken: Is told of each lock that is taken, and where; only while recording.
         """
         super().__init__(
             scheduler,
@@ -108,6 +111,7 @@ class Execution(Escapes):
         self.is_in_doubt = is_in_doubt
         self.known_places = {} if known_places is None else known_places
         self.patience_s = patience_s
+        self.on_taken = on_taken
         self.note_touch = getattr(scheduler, "note_touch", None)
         """Is told of accesses that are no operations, if the scheduler wants to know."""
 

@@ -105,7 +105,7 @@ def waiting_of(task: Task) -> Waiting:
     if call and not for_signal and call not in ("Condition.__enter__", "Thread.join", "Thread._wait_for_tstate_lock"):
         what = f"{what} in {call}()"
     taken_at = getattr(resource, "taken_at", None) if holder is not None else None
-    return Waiting(task.name, what, holder.name if holder else None, place_of(frame), taken_at)
+    return Waiting(task.name, what, holder.name if holder else None, place_of(frame), taken_at, id(resource))
 
 
 def _library_call(frame: types.FrameType | None) -> str | None:

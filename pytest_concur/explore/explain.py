@@ -11,7 +11,8 @@ from pytest_concur.engine.hooks import Hooks
 from pytest_concur.engine.operations import is_a
 from pytest_concur.explore.trial import Laboratory, Trial
 from pytest_concur.model.schedule import Schedule
-from pytest_concur.model.trace import ScheduleTrace, Step
+from pytest_concur.model.trace import ScheduleTrace, Step, Taking
+from pytest_concur.model.waiting import Place
 from pytest_concur.strategies.replay import Replay
 
 _PLAIN = (int, float, complex, str, bytes, bool, type(None))
@@ -27,11 +28,13 @@ class _Recorder:
         self._hooks = hooks
         self._keep: list[Any] = []  # objects whose identity is used must live as long as the trace
         self.steps: list[Step] = []
+        self.takings: list[Taking] = []
         self.names: list[str] = []
 
     def forget(self) -> None:
         """The run starts over."""
         self.steps.clear()
+        self.takings.clear()
         self._keep.clear()
 
     def __call__(self, placeholder: tuple[Any, ...], values: tuple[Any, ...]) -> None:
@@ -60,6 +63,14 @@ class _Recorder:
             )
         )
 
+    def note_taken(self, lock: Any, place: Place) -> None:
+        """The task that runs has taken a lock."""
+        execution = self._hooks.active
+        if execution is not None and len(self.takings) < MOST_STEPS:
+            self.names = [task.name for task in execution.tasks]
+            self._keep.append(lock)
+            self.takings.append(Taking(execution.current.id, id(lock), place, len(self.steps)))
+
 
 def trace(
     lab: Laboratory, hooks: Hooks, schedule: Schedule, *, sleeps_through: SleepsThrough, is_focused: bool
@@ -76,7 +87,7 @@ def trace(
         sleeps_through=sleeps_through,
         on_attempt=recorder.forget,
     )
-    return ScheduleTrace(tuple(recorder.names), tuple(recorder.steps)), trial
+    return ScheduleTrace(tuple(recorder.names), tuple(recorder.steps), tuple(recorder.takings)), trial
 
 
 def _place(kind: str, name: str, values: tuple[Any, ...], file: str) -> tuple[Any, Any, str]:

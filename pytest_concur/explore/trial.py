@@ -304,6 +304,7 @@ class Laboratory:
             is_in_doubt=in_step_s > 0,
             known_places=self._known_places,
             patience_s=settings.patience_s,
+            on_taken=getattr(self._hooks.observer, "note_taken", None),
         )
         self._outcomes.clear()
         error: BaseException | None = None
@@ -339,7 +340,10 @@ class Laboratory:
         seconds = time.perf_counter() - began
         stood_s = seconds - (time.process_time() - used_before)
         failure = judge(record, error, settings.is_assertion)
-        outcome = self._outcomes.comparable() if settings.compares_outcomes and record.ending == "completed" else None
+        outcome = None
+        if settings.compares_outcomes and record.ending == "completed":
+            with self.patch.discovery.unheard():
+                outcome = self._outcomes.comparable()
         return Trial(record, failure, outcome, result, seconds=seconds, stood_s=stood_s)
 
     def _begin_in_thread(self, signs: Signs) -> None:

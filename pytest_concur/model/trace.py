@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
+from pytest_concur.model.waiting import Place
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -30,6 +32,23 @@ class Step:
     is_call: bool = False
     """A call of the system: what it reads and writes is not known."""
 
+    @property
+    def place(self) -> Place:
+        return Place(self.file, self.line, self.function)
+
+
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """A lock was taken."""
+
+    task: int
+    lock: Hashable
+    """Which one, as :class:`Waiting` names it."""
+
+    place: Place
+    steps: int
+    """How many shared accesses of the run came before."""
+
 
 @dataclass(frozen=True, slots=True)
 class ScheduleTrace:
@@ -39,6 +58,8 @@ class ScheduleTrace:
     """Names of the tasks by number."""
 
     steps: tuple[Step, ...]
+    takings: tuple[Taking, ...] = ()
+    """The locks that were taken, in order."""
 
 
 @dataclass(frozen=True, slots=True)

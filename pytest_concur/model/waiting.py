@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,14 @@ class Waiting:
     place: Place
     taken_at: Place | None
     """Where the holder took what this task waits for, if that is known."""
+
+    awaited: Hashable = None
+    """What it waits for, told apart from others of that run."""
+
+    @property
+    def is_for_an_end(self) -> bool:
+        """Whether it waits for other tasks to end."""
+        return self.what.startswith("the end of")
 
 
 def has_cycle(waiting: Sequence[Waiting]) -> bool:
@@ -75,7 +83,7 @@ def stuck_lines(waiting: Sequence[Waiting]) -> list[str]:
     lines = []
     for each in waiting:
         line = f"{each.task} waits for {each.what} at {each.place} in {each.place.function}"
-        if each.holder is not None and not each.what.startswith("the end of"):
+        if each.holder is not None and not each.is_for_an_end:
             taken = f", taken at {each.taken_at}" if each.taken_at is not None else ""
             line += f"; held by {each.holder}{taken}"
         lines.append(line)

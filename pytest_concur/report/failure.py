@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import linecache
 import os
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
-from pytest_concur.model.trace import Intrusion, ScheduleTrace, Step, by_place, intrusions
+from pytest_concur.model.trace import Intrusion, ScheduleTrace, Step, Taking, by_place, intrusions
 from pytest_concur.model.waiting import Place, Waiting, stuck_lines
 from pytest_concur.report.replay_line import replay_line
 
@@ -79,7 +79,7 @@ def _head(report: FailureReport) -> str:
 def _steps(report: FailureReport) -> str:
     if report.is_sequential and report.kind == "sequential-failure" and not report.goes_on:
         return ""
-    rows, omitted = _rows(report.trace, is_stuck=bool(report.waiting))
+    rows, omitted = _rows(report.trace, report.waiting)
     if not rows:
         return ""
     tasks = sorted({row.task for row in rows})
@@ -96,10 +96,10 @@ def _steps(report: FailureReport) -> str:
     return "\n".join(lines)
 
 
-def _rows(trace: ScheduleTrace, *, is_stuck: bool) -> tuple[list[_Row], int]:
+def _rows(trace: ScheduleTrace, waiting: Sequence[Waiting]) -> tuple[list[_Row], int]:
     """Keep the steps on places that several tasks use, one of them writing; a line once where it stands in a row.
 
-    Where there are none, all steps of tasks, unless the tasks are stuck: then the waits say it all.
+    Where there are none, all steps of tasks. Where tasks are stuck, the locks that they took and wait for instead.
     """
     start = next((place for place, step in enumerate(trace.steps) if step.task), 0)  # before that nothing can race
     shared: set[int] = set()
@@ -107,29 +107,55 @@ def _rows(trace: ScheduleTrace, *, is_stuck: bool) -> tuple[list[_Row], int]:
         if len({step.task for step in steps}) > 1 and any(step.writes for step in steps):
             shared.update(map(id, steps))
     kept = [step for step in trace.steps[start:] if id(step) in shared]
-    if not kept and not is_stuck:
+    if not kept and not waiting:
         kept = [step for step in trace.steps if step.task]
-    rows: list[_Row] = []
-    last: tuple[int, str] | None = None
-    for step in kept:
-        text = _cell(step)
-        if (step.task, text) == last:
-            continue
-        rows.append(_Row(step.task, text, bool(rows) and rows[-1].task != step.task))
-        last = step.task, text
     omitted = len(trace.steps) - len(kept)
+    cells = _with_locks(trace, kept, waiting)
+    rows: list[_Row] = []
+    for task, text in cells:
+        if not rows or (rows[-1].task, rows[-1].text) != (task, text):
+            rows.append(_Row(task, text, bool(rows) and rows[-1].task != task))
     if len(rows) > MOST_ROWS:
         omitted += len(rows) - MOST_ROWS
         rows = rows[-MOST_ROWS:]
     return rows, omitted
 
 
+def _with_locks(trace: ScheduleTrace, kept: Sequence[Step], waiting: Sequence[Waiting]) -> list[tuple[int, str]]:
+    """Return who does what, in order: steps, where locks were taken that somebody waits for, and who waits where."""
+    held: dict[tuple[Hashable, str | None], Taking] = {}
+    for taking in trace.takings:
+        held[taking.lock, trace.names[taking.task]] = taking  # the latest one counts
+    taken = [held[each.awaited, each.holder] for each in waiting if (each.awaited, each.holder) in held]
+    taken.sort(key=trace.takings.index)
+    waits = [each for each in waiting if each.task in trace.names and not each.is_for_an_end]
+    if not kept and not taken:
+        return []  # the waits are all there is, and are told below
+    lines = {(each.task, each.place) for each in taken} | {(trace.names.index(each.task), each.place) for each in waits}
+    kept = [step for step in kept if (step.task, step.place) not in lines]  # what looks the lock up
+    cells = []
+    position = {id(step): number for number, step in enumerate(trace.steps)}
+    for step in kept:
+        while taken and taken[0].steps <= position[id(step)]:
+            cells.append(_taking_cell(taken.pop(0)))
+        cells.append((step.task, _cell(step)))
+    cells += map(_taking_cell, taken)
+    return cells + [(trace.names.index(each.task), _text(each.place, "[waits]")) for each in waits]
+
+
+def _taking_cell(taking: Taking) -> tuple[int, str]:
+    return taking.task, _text(taking.place, "[takes]")
+
+
 def _cell(step: Step) -> str:
-    place = f"{os.path.basename(step.file)}:{step.line}"
-    source = linecache.getline(step.file, step.line).strip()
     verb = "calls" if step.is_call else "writes" if step.writes else "reads"
     effect = f"[{verb} {step.value}]" if step.value is not None else f"[{verb}]"
-    room = WIDTH - len(place) - len(effect) - 2
+    return _text(step.place, effect)
+
+
+def _text(place: Place, effect: str) -> str:
+    source = linecache.getline(place.file, place.line).strip()
+    room = WIDTH - len(str(place)) - len(effect) - 2
     if len(source) > room:
         source = source[: max(room - 1, 0)] + "…"
     return f"{place} {source} {effect}"

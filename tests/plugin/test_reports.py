@@ -206,6 +206,36 @@ def test_a_report_calls_locks_by_their_names(pytester, where):
     assert all(f"waits for lock {name} held by" in found.summary for name in NAMES[where]), found.summary
 
 
+def test_a_report_shows_which_locks_were_taken_and_who_waits(pytester):
+    """In order, also where nothing else is shared; what was taken and given back before is no part of it."""
+    text = """
+        @pytest.mark.concurrency
+        def test_program(concur):
+            one, two = threading.Lock(), threading.Lock()
+
+            def there():
+                with two:
+                    pass
+                with one:
+                    with two:
+                        pass
+
+            def back():
+                with two:
+                    with one:
+                        pass
+
+            concur.run(there, back)
+    """
+    result = run_project(pytester, module(text), UNHURRIED)
+
+    assert_fails(result, ["deadlock"])
+    rows = [line for line in result.output.splitlines() if "[takes]" in line or "[waits]" in line]
+    cells = [row.strip("> |").split(" ", 1)[1] for row in rows]
+    assert sorted(cells[:2]) == ["with one: [takes]", "with two: [takes]"]
+    assert sorted(cells[2:]) == ["with one: [waits]", "with two: [waits]"]
+
+
 def test_a_report_tells_what_was_chosen(pytester):
     text = """
         @pytest.mark.concurrency
