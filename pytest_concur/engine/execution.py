@@ -180,7 +180,7 @@ class Execution(Escapes):
         record.contested, record.steps = self._meter.contested, self._meter.steps + self._meter.left
         record.has_run_ahead = self.clock.has_run_ahead
         record.task_count = len(self.tasks)
-        if self.witness is not None:
+        if self.witness is not None or self.is_recording:
             record.names = [task.name for task in self.tasks]
         failed = [(task, task.exception) for task in self.tasks if task.exception is not None]
         record.unhandled = [
@@ -286,7 +286,7 @@ class Execution(Escapes):
         return signals.are_handled() and not has_cycle(self._waiting())
 
     def _waiting(self) -> list[Waiting]:
-        return [waiting_of(task) for task in self.tasks if task.waiting_for is not None]
+        return [waiting_of(task, names=self.is_recording) for task in self.tasks if task.waiting_for is not None]
 
     def end_stuck(self) -> None:
         """Nobody has the turn, and nobody ever will: called by the watchdog."""

@@ -8,6 +8,7 @@ import sys
 import types
 from functools import cache
 
+from pytest_concur.engine.holder import name_of
 from pytest_concur.engine.stacks import stacks
 from pytest_concur.engine.task import Task
 from pytest_concur.instrument.scope import has_prefix
@@ -18,6 +19,9 @@ _LIBRARY_MODULES = (
     "threading", "queue", "concurrent.futures", "contextlib", "logging", "_weakrefset", "functools", "socket",
     "selectors",
 )  # fmt: skip
+
+_BEGINNINGS = ("Thread._bootstrap", "Thread.run", "Timer.run")
+"""Library functions that nobody has called: a thread begins there."""
 
 
 def site_of(frame: types.FrameType | None) -> str:
@@ -93,29 +97,33 @@ def _is_our_file(name: str) -> bool:
     return name.startswith(_PACKAGE)
 
 
-def waiting_of(task: Task) -> Waiting:
-    """Describe what a blocked task waits for."""
+def waiting_of(task: Task, *, names: bool = False) -> Waiting:
+    """Describe what a blocked task waits for; ``names``: of queues and the like, too, which takes long."""
     assert task.waiting_for is not None and task.ident is not None, "only a blocked task can be described"
     frame = stacks().get(task.ident)
     resource = task.waiting_for
     for_signal = getattr(resource, "is_signal", False)
     holder = None if for_signal else resource.holder()
-    call = _library_call(frame)
+    library = _library_frame(frame)
+    call = library.f_code.co_qualname if library is not None else ""
     what = f"{call}()" if for_signal and call else resource.describe()
     if call and not for_signal and call not in ("Condition.__enter__", "Thread.join", "Thread._wait_for_tstate_lock"):
         what = f"{what} in {call}()"
+    elif for_signal and names and library is not None and (name := name_of(library.f_locals.get("self"))):
+        what = f"{what} of {name}"
     taken_at = getattr(resource, "taken_at", None) if holder is not None else None
     return Waiting(task.name, what, holder.name if holder else None, place_of(frame), taken_at, id(resource))
 
 
-def _library_call(frame: types.FrameType | None) -> str | None:
+def _library_frame(frame: types.FrameType | None) -> types.FrameType | None:
     """Return the outermost library function between the wait and the user's line, such as ``Queue.get``."""
     found = None
     while frame is not None:
         if not is_ours(frame):
             if not _is_library(frame):
                 return found
-            found = frame.f_code.co_qualname
+            if not frame.f_code.co_qualname.startswith(_BEGINNINGS):
+                found = frame
         frame = frame.f_back
     return found
 

@@ -8,6 +8,8 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+from pytest_concur.engine.stacks import stacks
+
 _OURS = __package__.partition(".")[0]
 
 
@@ -15,9 +17,10 @@ def name_of(real: object) -> str:
     """Return the name under which somebody holds this object; empty if unknown.
 
     ``Account.lock``, ``bank.LOCK``; ``Bank.locks['a']`` if it lies in a container that has such a name; else that of a
-    variable which a function shares with the one around it.
+    variable which a function shares with the one around it, or of a local one of a function that is being run.
     """
-    return _name_in_object(real) or _name_in_container(real) or _name_in_modules(real) or _name_of_variable(real)
+    ways = _name_in_object, _name_in_container, _name_in_modules, _name_of_variable, _name_of_local
+    return next((name for way in ways if (name := way(real))), "")
 
 
 def _name_in_object(real: object) -> str:
@@ -57,6 +60,19 @@ def _name_of_variable(real: object) -> str:
                 is_users = type(function) is types.FunctionType and not function.__module__.startswith(_OURS)
                 if is_users and function.__closure__ is cells:
                     return str(function.__code__.co_freevars[cells.index(cell)])
+    return ""
+
+
+def _name_of_local(real: object) -> str:
+    for innermost in stacks().values():
+        frame: types.FrameType | None = innermost
+        while frame is not None:
+            package = str(frame.f_globals.get("__name__")).partition(".")[0]
+            if package != _OURS and package not in sys.stdlib_module_names:
+                for name, value in frame.f_locals.items():
+                    if value is real and name != "self" and name.isidentifier():
+                        return name
+            frame = frame.f_back
     return ""
 
 

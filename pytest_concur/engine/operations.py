@@ -204,6 +204,15 @@ def _of_global(file: object, name: str, writes: bool) -> Operation:
     return Operation("global", place, None, writes, place)
 
 
+def find_in_class(owner: object, name: str) -> object:
+    """Return what the class of an object has under a name, as it stands there; ``None`` if it has nothing."""
+    for kind in type(owner).__mro__:
+        attributes = type.__getattribute__(kind, "__dict__")
+        if name in attributes:
+            return attributes[name]
+    return None
+
+
 def class_that_has(owner: object, name: str) -> type | None:
     """Return the class behind an object, or a class, that has an attribute which is no method, nor the like."""
     of: Any = owner if is_a(owner, type) else type(owner)

@@ -49,6 +49,9 @@ class Record:
     uncontrolled: list[tuple[str, str]] = field(default_factory=list)
     """What blocked or ran outside control, and where."""
 
+    timed_out_early: list[Waiting] = field(default_factory=list)
+    """Waits that ended by their time-out although others could run; only when ``is_recording``."""
+
     sites: list[str] = field(default_factory=list)
     """Where each preempted segment ended; only when ``is_recording``."""
 

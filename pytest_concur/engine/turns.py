@@ -323,6 +323,8 @@ class Turns:
     def _fire_early(self, task: Task) -> None:
         """Time passes, up to the task's time-out, although others could run: the machine is slow."""
         assert task.deadline_ns is not None, "the scheduler chose a task that cannot run"
+        if self.is_recording and task.waiting_for is not None:
+            self.record.timed_out_early.append(waiting_of(task, names=True))
         if self.clock.is_in_step:
             task.timed_out = True
             self._add_enabled(task)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any, Literal
 
@@ -34,6 +35,9 @@ Flavour = Literal["countdown", "observe", "operate"]
 
 The last also tells what code written in C is handed, though these are no points.
 """
+
+POLLS = frozenset({"call", "jump", "resume"})
+"""Kinds of points that are no accesses."""
 
 MARK = "\0pytest_concur"
 LENT = "\0pytest_concur lent"
@@ -102,6 +106,11 @@ class Recipe:
         return self.has_points and self.granularity == "access" and self.flavour == "operate"
 
     @property
+    def looks_closer(self) -> bool:
+        """Whether accesses are observed that are no points."""
+        return self.has_points and self.granularity != "access" and self.flavour == "observe"
+
+    @property
     def polls(self) -> bool:
         """Whether decisions are taken where the GIL can change hands: not before a lock is tried, but behind."""
         return self.has_points and self.granularity == "gil"
@@ -118,6 +127,7 @@ def rewrite(code: types.CodeType, recipe: Recipe) -> types.CodeType:
         return code.replace(co_consts=(*code.co_consts, UNREADABLE))
     instructions = list(list.__iter__(editor))  # the library's own list checks at every look
     points: dict[int, Point] = {}
+    looks: dict[int, Point] = {}
     key = code_key(code)
     stars = bool(code.co_flags & 0x04) + bool(code.co_flags & 0x08)  # CO_VARARGS, CO_VARKEYWORDS
     parameters = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + stars]
@@ -125,20 +135,16 @@ def rewrite(code: types.CodeType, recipe: Recipe) -> types.CodeType:
         is_generator = bool(code.co_flags & (0x20 | 0x200))  # CO_GENERATOR, CO_ASYNC_GENERATOR
         is_gil = recipe.granularity == "gil"
         calling = {place for each, place, lets_gil_go in recipe.calling if each == key and (lets_gil_go or not is_gil)}
-        points = find_points(
-            instructions,
-            recipe.granularity,
-            recipe.written,
-            is_generator=is_generator,
-            calling=calling,
-            parameters=parameters,
-        )
+        find = partial(find_points, instructions, written=recipe.written, parameters=parameters)
+        points = find(recipe.granularity, is_generator=is_generator, calling=calling)
+        if recipe.looks_closer:
+            looks = {at: point for at, point in find("access", is_generator=False).items() if point.kind not in POLLS}
     if recipe.muted:
         muted = {index for index in points if (key, index) in recipe.muted}
         silent = muted - loop_guards(instructions, points, muted)
         points = {index: point for index, point in points.items() if index not in silent}
     handed = find_handed(instructions, points, parameters) if recipe.tells_handed else {}
-    bound = {point.loaded_at for point in points.values()}
+    bound = {point.loaded_at for point in (*points.values(), *looks.values())}
     out: list[Any] = []
     is_in_call = False
     for index, instr in enumerate(instructions):
@@ -151,6 +157,8 @@ def rewrite(code: types.CodeType, recipe: Recipe) -> types.CodeType:
             own = _instruction(instr, recipe)
         if (index in bound or recipe.tells_handed) and own == [instr]:
             own = interpreter.as_attribute_load(instr) or own
+        if index in looks:
+            own = _at(instr.location, _tell("observe", looks[index], (key, index))) + own
         if index in handed:
             own = _at(instr.location, _tell_handed(handed[index])) + own
         if point is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 from pytest_concur.model.waiting import Place
@@ -32,6 +32,12 @@ class Step:
     is_call: bool = False
     """A call of the system: what it reads and writes is not known."""
 
+    started: int = 1 << 30
+    """Tasks that had been started by then, the body counted: those with lower numbers."""
+
+    ended: frozenset[int] = frozenset()
+    """Tasks that had ended by then."""
+
     @property
     def place(self) -> Place:
         return Place(self.file, self.line, self.function)
@@ -60,54 +66,3 @@ class ScheduleTrace:
     steps: tuple[Step, ...]
     takings: tuple[Taking, ...] = ()
     """The locks that were taken, in order."""
-
-
-@dataclass(frozen=True, slots=True)
-class Intrusion:
-    """An access of one task that came between two of another, to the same place."""
-
-    before: Step
-    between: Step
-    after: Step
-
-
-def by_place(steps: Iterable[Step]) -> list[list[Step]]:
-    """Return the steps that touch the same place, for each place. What touches all of an object is with each part."""
-    of_resource: dict[Hashable, list[Step]] = {}
-    for step in steps:
-        of_resource.setdefault(step.resource, []).append(step)
-    found = []
-    for same in of_resource.values():
-        parts = dict.fromkeys(step.part for step in same if step.part is not None)
-        found += [[step for step in same if step.part in (part, None)] for part in parts or [None]]
-    return found
-
-
-def intrusions(trace: ScheduleTrace) -> list[Intrusion]:
-    """Return accesses that came between two of another task, where an order one after the other differs.
-
-    These are the unserializable triples of Lu, Tucek, Qin, Zhou, "AVIO", ASPLOS 2006: of the three accesses, the one in
-    between conflicts with both others.
-    """
-    found = []
-    for steps in by_place(trace.steps):
-        last: dict[int, int] = {}
-        for index, step in enumerate(steps):
-            start = last.get(step.task)
-            if start is not None:
-                before = steps[start]
-                for between in reversed(steps[start + 1 : index]):  # what is seen then is what was written last
-                    if between.task != step.task and _is_unserializable(before, between, step):
-                        found.append(Intrusion(before, between, step))
-                        break
-            last[step.task] = index
-    order = {id(step): index for index, step in enumerate(trace.steps)}
-    return sorted(found, key=lambda each: order[id(each.after)])
-
-
-def _is_unserializable(before: Step, between: Step, after: Step) -> bool:
-    if between.is_call:
-        return True  # for all that is known
-    if between.writes:
-        return not (before.writes and after.writes)
-    return before.writes and after.writes

@@ -70,12 +70,19 @@ def describe_stuck(waiting: Sequence[Waiting]) -> tuple[str, tuple[Any, ...]]:
         if len(cycle) == 1:
             one = cycle[0]
             return f"deadlock: {one.task} waits for {one.what}, which it holds itself, at {one.place}", signature
-        parts = "; ".join(f"{each.task} waits for {each.what} held by {each.holder} at {each.place}" for each in cycle)
+        parts = "; ".join(f"{each.task} waits for {each.what}{_held(each)} at {each.place}" for each in cycle)
         return f"deadlock: {len(cycle)} tasks wait for each other: {parts}", signature
     roots = [each for each in waiting if each.holder is None] or list(waiting)
-    parts = "; ".join(f"{each.task}, which waits in {each.what} at {each.place}" for each in roots)
+    words = {True: "for", False: "in"}
+    parts = "; ".join(
+        f"{each.task}, which waits {words[each.is_for_an_end]} {each.what} at {each.place}" for each in roots
+    )
     signature = ("deadlock", tuple(sorted((each.place.function, each.place.line) for each in roots)))
     return f"deadlock: nobody is left to wake {parts}", signature
+
+
+def _held(waiting: Waiting) -> str:
+    return "" if waiting.is_for_an_end else f" held by {waiting.holder}"
 
 
 def stuck_lines(waiting: Sequence[Waiting]) -> list[str]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import linecache
 import os
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from pytest_concur.model.trace import Intrusion, ScheduleTrace, Step, Taking, by_place, intrusions
+from pytest_concur.model.conflicts import Crossing, Intrusion, by_place, explanation
+from pytest_concur.model.trace import ScheduleTrace, Step, Taking
 from pytest_concur.model.waiting import Place, Waiting, stuck_lines
 from pytest_concur.report.replay_line import replay_line
 
@@ -19,6 +20,8 @@ WIDTH = 40
 """Characters of a column."""
 
 MOST_ROWS = 40
+ROWS_AROUND = 6
+"""Where there are more, so many are shown around each one that explains the failure, and at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,9 @@ class FailureReport:
     unfinished: tuple[str, ...] = ()
     """Tasks that had not ended when the body failed."""
 
+    timed_out_early: tuple[Waiting, ...] = ()
+    """Waits whose time was over although others could run."""
+
     is_misuse: bool = False
     """The test asks this plugin for something that it does not do."""
 
@@ -63,11 +69,13 @@ class _Row:
     task: int
     text: str
     is_switch: bool
+    explains: bool = False
 
 
 def render(report: FailureReport) -> str:
     """Return the report as text."""
-    parts = [_head(report), _steps(report), _why(report), _notes(report)]
+    why = explanation(report.trace) if _is_explained(report) else None
+    parts = [_head(report), _steps(report, why), _why(report, why), _notes(report)]
     parts.append(replay_line(report.nodeid, report.flags, report.token))
     return "\n\n".join(part for part in parts if part)
 
@@ -76,34 +84,45 @@ def _head(report: FailureReport) -> str:
     return f"{report.kind}: {report.nodeid}\n  {report.summary}"
 
 
-def _steps(report: FailureReport) -> str:
+def _is_explained(report: FailureReport) -> bool:
+    """Whether accesses may explain it, and not waits, or what a task does all alone."""
+    if report.is_misuse or report.kind == "livelock" or report.waiting:
+        return False
+    return report.kind != "sequential-failure" or bool(report.goes_on)
+
+
+def _steps(report: FailureReport, why: Intrusion | Crossing | None) -> str:
     if report.is_sequential and report.kind == "sequential-failure" and not report.goes_on:
         return ""
-    rows, omitted = _rows(report.trace, report.waiting)
+    rows, omitted = _rows(report.trace, report.waiting, why)
     if not rows:
         return ""
     tasks = sorted({row.task for row in rows})
     names = [report.trace.names[task] for task in tasks]
     lines = ["  " + " | ".join(name.ljust(WIDTH)[:WIDTH] for name in names).rstrip()]
     lines.append("  " + "-+-".join("-" * WIDTH for _ in tasks))
-    for row in rows:
+    shown = _most_telling(rows)
+    for number, after in zip(shown, [*shown[1:], len(rows)], strict=True):
+        row = rows[number]
         cells = [(row.text if row.task == task else "").ljust(WIDTH) for task in tasks]
         lines.append(("> " if row.is_switch else "  ") + " | ".join(cells).rstrip())
+        if after > number + 1:
+            lines.append(f"  … {after - number - 1} rows")
     if omitted:
         steps = "step" if omitted == 1 else "steps"
-        lines.append(f"  … {omitted} {steps} of one task alone, or of places that only one task uses, left out")
+        lines.append(f"  … {omitted} {steps} left out, of one task alone or on places that nobody else changes")
     lines.append("  (> : another task goes on)")
     return "\n".join(lines)
 
 
-def _rows(trace: ScheduleTrace, waiting: Sequence[Waiting]) -> tuple[list[_Row], int]:
+def _rows(trace: ScheduleTrace, waiting: Sequence[Waiting], why: Intrusion | Crossing | None) -> tuple[list[_Row], int]:
     """Keep the steps on places that several tasks use, one of them writing; a line once where it stands in a row.
 
     Where there are none, all steps of tasks. Where tasks are stuck, the locks that they took and wait for instead.
     """
-    start = next((place for place, step in enumerate(trace.steps) if step.task), 0)  # before that nothing can race
+    start = next((place for place, step in enumerate(trace.steps) if step.started > 1), 0)  # before, nothing can race
     shared: set[int] = set()
-    for steps in by_place(trace.steps):
+    for steps in by_place(trace.steps[start:]):
         if len({step.task for step in steps}) > 1 and any(step.writes for step in steps):
             shared.update(map(id, steps))
     kept = [step for step in trace.steps[start:] if id(step) in shared]
@@ -112,16 +131,30 @@ def _rows(trace: ScheduleTrace, waiting: Sequence[Waiting]) -> tuple[list[_Row],
     omitted = len(trace.steps) - len(kept)
     cells = _with_locks(trace, kept, waiting)
     rows: list[_Row] = []
-    for task, text in cells:
+    telling = set() if why is None else {id(step) for step in why.steps}
+    for task, text, step in cells:
         if not rows or (rows[-1].task, rows[-1].text) != (task, text):
             rows.append(_Row(task, text, bool(rows) and rows[-1].task != task))
-    if len(rows) > MOST_ROWS:
-        omitted += len(rows) - MOST_ROWS
-        rows = rows[-MOST_ROWS:]
+        if id(step) in telling:
+            rows[-1] = replace(rows[-1], explains=True)
     return rows, omitted
 
 
-def _with_locks(trace: ScheduleTrace, kept: Sequence[Step], waiting: Sequence[Waiting]) -> list[tuple[int, str]]:
+def _most_telling(rows: Sequence[_Row]) -> list[int]:
+    """Return the numbers of the rows to show."""
+    count = len(rows)
+    if count <= MOST_ROWS:
+        return list(range(count))
+    centres = [number for number, row in enumerate(rows) if row.explains]
+    if not centres:
+        return list(range(count - MOST_ROWS, count))
+    near = {each for number in [*centres, count - 1] for each in range(number - ROWS_AROUND, number + ROWS_AROUND + 1)}
+    return sorted(near.intersection(range(count)))
+
+
+def _with_locks(
+    trace: ScheduleTrace, kept: Sequence[Step], waiting: Sequence[Waiting]
+) -> list[tuple[int, str, Step | None]]:
     """Return who does what, in order: steps, where locks were taken that somebody waits for, and who waits where."""
     held: dict[tuple[Hashable, str | None], Taking] = {}
     for taking in trace.takings:
@@ -133,18 +166,18 @@ def _with_locks(trace: ScheduleTrace, kept: Sequence[Step], waiting: Sequence[Wa
         return []  # the waits are all there is, and are told below
     lines = {(each.task, each.place) for each in taken} | {(trace.names.index(each.task), each.place) for each in waits}
     kept = [step for step in kept if (step.task, step.place) not in lines]  # what looks the lock up
-    cells = []
+    cells: list[tuple[int, str, Step | None]] = []
     position = {id(step): number for number, step in enumerate(trace.steps)}
     for step in kept:
         while taken and taken[0].steps <= position[id(step)]:
             cells.append(_taking_cell(taken.pop(0)))
-        cells.append((step.task, _cell(step)))
+        cells.append((step.task, _cell(step), step))
     cells += map(_taking_cell, taken)
-    return cells + [(trace.names.index(each.task), _text(each.place, "[waits]")) for each in waits]
+    return cells + [(trace.names.index(each.task), _text(each.place, "[waits]"), None) for each in waits]
 
 
-def _taking_cell(taking: Taking) -> tuple[int, str]:
-    return taking.task, _text(taking.place, "[takes]")
+def _taking_cell(taking: Taking) -> tuple[int, str, None]:
+    return taking.task, _text(taking.place, "[takes]"), None
 
 
 def _cell(step: Step) -> str:
@@ -161,7 +194,7 @@ def _text(place: Place, effect: str) -> str:
     return f"{place} {source} {effect}"
 
 
-def _why(report: FailureReport) -> str:
+def _why(report: FailureReport, why: Intrusion | Crossing | None) -> str:
     if report.is_misuse:
         return "This is how the test uses pytest-concur, and no concurrency bug."
     if report.kind == "sequential-failure":
@@ -178,16 +211,27 @@ def _why(report: FailureReport) -> str:
                 f"This happens without interrupting a task{order}; but {report.goes_on} waits in the middle, and "
                 "meanwhile others go on"
             )
-        return f"{what}.\n{once}".rstrip() + "".join(f"\n{line.strip()}" for line in _ended(report))
+        lines = [*_ended(report), *_told(why, report.trace.names)]
+        return f"{what}.\n{once}".rstrip() + "".join(f"\n{line.strip()}" for line in lines)
     if report.kind in ("deadlock", "thread-leak") and report.waiting:
         return "\n".join(["why:", *("  " + line for line in stuck_lines(report.waiting)), *_ended(report)])
     if report.kind == "livelock":
         circles = [f"  {task} keeps coming back to {place}" for task, place in report.running]
         return "\n".join(["why:", *circles, *_ended(report)])
-    found = sorted(intrusions(report.trace), key=lambda each: each.between.is_call)  # which may say nothing
-    among_tasks = [each for each in found if each.before.task and each.between.task]
-    lines = [*_ended(report), *(["  " + _explain((among_tasks or found)[0], report.trace.names)] if found else [])]
+    early = [
+        f"  {each.task} waited for {each.what} at {each.place}, and its time was over although others could run"
+        for each in report.timed_out_early
+    ]
+    lines = [*_ended(report), *early, *_told(why, report.trace.names)]
     return "\n".join(["why:", *lines]) if lines else ""
+
+
+def _told(why: Intrusion | Crossing | None, names: Sequence[str]) -> list[str]:
+    if isinstance(why, Intrusion):
+        return ["  " + line for line in _explain(why, names)]
+    if isinstance(why, Crossing):
+        return ["  " + line for line in _explain_crossing(why, names)]
+    return []
 
 
 def _ended(report: FailureReport) -> list[str]:
@@ -195,13 +239,32 @@ def _ended(report: FailureReport) -> list[str]:
     return [f"  {task} has ended with {error}" for task, error in report.failed]
 
 
-def _explain(found: Intrusion, names: Sequence[str]) -> str:
+def _explain(found: Intrusion, names: Sequence[str]) -> list[str]:
     first, other, second = found.before, found.between, found.after
     verb = "called" if other.is_call else "wrote" if other.writes else "read"
-    return (
+    return [
         f"{names[other.task]} {verb} {other.shown}{_value(other)} ({_at(other)}) between {names[first.task]}'s "
-        f"{_noun(first)} ({_at(first)}) and its {_noun(second)} ({_at(second)});\n"
-        f"  where no task is interrupted, {names[other.task]}'s {_kind(other)} comes before both of them, or after both"
+        f"{_noun(first)} ({_at(first)}) and its {_noun(second)} ({_at(second)});",
+        f"with one task after the other, {names[other.task]}'s {_kind(other)} comes before both of them, or after both",
+    ]
+
+
+def _explain_crossing(found: Crossing, names: Sequence[str]) -> list[str]:
+    one, other = (names[step.task] for step in found.first)
+    return [
+        f"{_pair(found.first, names)},",
+        f"and {_pair(found.second, names)};",
+        f"with one task after the other, either {one} comes first in both places, or {other}",
+    ]
+
+
+def _pair(pair: tuple[Step, Step], names: Sequence[str]) -> str:
+    earlier, later = pair
+    did = "wrote" if earlier.writes else "read"
+    does = "wrote" if later.writes else "read"
+    return (
+        f"{names[earlier.task]} {did} {earlier.shown}{_value(earlier)} ({_at(earlier)}) before {names[later.task]} "
+        f"{does} {later.shown if later.shown != earlier.shown else 'it'}{_value(later)} ({_at(later)})"
     )
 
 

@@ -291,7 +291,8 @@ class PluginState:
         if result is None:
             return
         del item.stash[_RESULT]
-        if report.failed and result.verdict == "passed":
+        is_unexpected_pass = str(report.longrepr).startswith("[XPASS(strict)]")
+        if report.failed and result.verdict == "passed" and not is_unexpected_pass:
             result.uncontrolled.append(Uncontrolled("what failed outside the runs", item.nodeid))
         report.concur = as_dict(result)  # type: ignore[attr-defined]
         finding = next((each for each in result.findings if not each.is_warning), None)

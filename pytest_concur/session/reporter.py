@@ -80,6 +80,7 @@ class Reporter:
             token=token,
             chosen=lab.chosen(),
             unfinished=tuple(trial.record.unfinished),
+            timed_out_early=tuple(trial.record.timed_out_early),
             goes_on=_who_goes_on(found.schedule, seen.names),
             is_misuse=isinstance(failure.error, ConcurrencyUsageError),
             flags=self._flags,
@@ -139,8 +140,10 @@ class Reporter:
 
     def _gone(self, summary: str) -> str:
         remedy = (
-            "the code has changed since, or the failure has gone, or something differs from process to process, like "
-            "the order of a set of words where PYTHONHASHSEED is not set: run the test without --concur-replay"
+            "the code has changed since (a line that is added is a step of its own if it takes a lock, as logging "
+            "does, or looks at what tasks share), or the failure has gone, or something differs from process to "
+            "process, like the order of a set of words where PYTHONHASHSEED is not set: run the test without "
+            "--concur-replay"
         )
         return f"{self._result.nodeid}\n  {summary}\n  {remedy}"
 

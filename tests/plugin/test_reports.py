@@ -349,3 +349,171 @@ def test_a_report_tells_who_was_not_waited_for(pytester, start):
     output = run_project(pytester, module(text), UNHURRIED).output
 
     assert re.search(r"When the test failed, (helper|work) had not ended: is a join missing\?", output), output
+
+
+EXPLAINED = {
+    "a value is not there yet when it is said to be": (
+        """
+        @pytest.mark.concurrency
+        def test_program(concur):
+            box = Box()
+            box.ready = False
+
+            def give():
+                box.ready = True
+                box.x = 5
+
+            def take():
+                if box.ready:
+                    assert box.x == 5
+
+            concur.run(give, take)
+        """,
+        [
+            "  give wrote Box.ready = True (*) before take read it = True (*),",
+            "  and take read Box.x = 0 (*) before give wrote it = 5 (*);",
+            "  with one task after the other, either give comes first in both places, or take",
+        ],
+    ),
+    "a dictionary is changed while it is gone over": (
+        """
+        @pytest.mark.concurrency
+        def test_program(concur):
+            stock = {"a": 1, "b": 2}
+
+            def count():
+                return sum(number for number in stock.values())
+
+            def add():
+                stock["c"] = 3
+
+            concur.run(count, add)
+        """,
+        ["  add wrote dict['c'] = 3 (*) between count's read (*) and its read (*);"],
+    ),
+    "at the granularity of the GIL": (
+        """
+        @pytest.mark.concurrency(granularity="gil")
+        def test_program(concur):
+            box = Box()
+
+            def add():
+                box.x = int(box.x) + 1
+
+            concur.run(add, add)
+            assert box.x == 2
+        """,
+        ["  add wrote Box.x = 1 (*) between add's read of 0 (*) and its write of 1 (*);"],
+    ),
+    "at the granularity of synchronization": (
+        """
+        @pytest.mark.concurrency(granularity="sync")
+        def test_program(concur):
+            box, lock = Box(), threading.Lock()
+
+            def add():
+                with lock:
+                    x = box.x
+                with lock:
+                    box.x = x + 1
+
+            concur.run(add, add)
+            assert box.x == 2
+        """,
+        ["  add wrote Box.x = 1 (*) between add's read of 0 (*) and its write of 1 (*);"],
+    ),
+    "methods of the program's own that are called like those of containers": (
+        """
+        class Stock:
+            def __init__(self):
+                self.number = 3
+
+            def remove(self, count):
+                self.number -= count
+
+            def get(self):
+                return self.number
+
+        @pytest.mark.concurrency
+        def test_program(concur):
+            stock = Stock()
+
+            def sell():
+                if stock.get() >= 2:
+                    stock.remove(2)
+
+            concur.run(sell, sell)
+            assert stock.number >= 0
+        """,
+        ["  sell wrote Stock.number = 1 (*) between sell 2's read of 3 (*) and its read of 1 (*);"],
+    ),
+    "a time-out that comes early": (
+        """
+        @pytest.mark.concurrency(timeouts="explore")
+        def test_program(concur):
+            done = threading.Event()
+            task = concur.start(done.set)
+            assert done.wait(1)
+        """,
+        ["  main waited for Event.wait() of done at *, and its time was over although others could run"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "why"), EXPLAINED.values(), ids=EXPLAINED.keys())
+def test_why(pytester, text, why):
+    result = run_project(pytester, module(text), UNHURRIED)
+
+    assert result.verdict == "failed", result.output
+    told = ["why:", *(line.replace("[", "[[]") for line in why)]
+    pytest.LineMatcher(result.output.replace("add 2", "add").splitlines()).fnmatch_lines(told)
+
+
+def test_a_long_run_is_shown_around_what_explains_its_failure(pytester):
+    text = """
+        @pytest.mark.concurrency
+        def test_program(concur):
+            box = Box()
+
+            def add():
+                for _ in range(50):
+                    box.x += 1
+
+            concur.run(add, add)
+            assert box.x == 100
+    """
+    lines = run_project(pytester, module(text), UNHURRIED).output.splitlines()
+
+    why = next(line for line in lines if " wrote Box.x = " in line)
+    figures = re.findall(r"(?:= |of )(\d+)", why)
+    table = [line for line in lines if "[reads " in line or "[writes " in line]
+    assert len(figures) == 3
+    assert all(any(f" {each}]" in row for row in table) for each in figures)
+    assert len(table) < 60
+    assert any(re.fullmatch(r"  … \d+ rows", line) for line in lines)
+
+
+def test_queues_have_names_in_reports_of_deadlocks(pytester):
+    text = """
+        class Pipe:
+            def __init__(self):
+                self.jobs, self.results = queue.Queue(1), queue.Queue(1)
+
+        @pytest.mark.concurrency
+        def test_program(concur):
+            pipe = Pipe()
+
+            def work():
+                for _ in range(3):
+                    pipe.results.put(pipe.jobs.get())
+
+            concur.start(work)
+            for job in range(3):
+                pipe.jobs.put(job)
+            pipe.jobs.put(3)
+            pipe.jobs.put(4)
+    """
+    found = assert_fails(run_project(pytester, module(text), UNHURRIED), ["deadlock"])
+
+    assert "Queue.put() of Pipe.jobs" in found.summary
+    assert "Queue.put() of Pipe.results" in found.summary

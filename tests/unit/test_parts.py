@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+from dataclasses import replace
 
 import pytest
 
 from pytest_concur.engine.clock import VirtualClock
 from pytest_concur.instrument.countdown import CAPACITY, Countdown
+from pytest_concur.model.conflicts import crossings, explanation, intrusions
 from pytest_concur.model.outcome import LEFT_OUT, comparable, matches, without
-from pytest_concur.model.trace import ScheduleTrace, Step, intrusions
+from pytest_concur.model.trace import ScheduleTrace, Step
 from pytest_concur.model.waiting import Place, Waiting, cycle_in, describe_stuck
 
 
@@ -87,6 +89,27 @@ def test_intrusions_are_the_unserializable_triples(first, between, last, is_repo
     steps = (step(1, writes=first), step(2, writes=between), step(1, writes=last))
 
     assert bool(intrusions(ScheduleTrace(("main", "a", "b"), steps))) is is_reported
+
+
+def test_tasks_cross_where_each_was_first_once():
+    """What no order gives: one has seen the first write of another, and not its second."""
+    one, other = (replace(step(task, writes=task == 1), resource=2) for task in (1, 2))
+    first, second = (step(task, writes=task == 1) for task in (1, 2))
+    torn = ScheduleTrace(("main", "a", "b"), (first, second, other, one))
+
+    (found,) = crossings(torn)
+    assert (found.first, found.second) == ((first, second), (other, one))
+    assert explanation(torn) == found
+    assert not crossings(ScheduleTrace(torn.names, (first, second, one, other)))
+
+
+def test_what_could_not_be_otherwise_explains_nothing():
+    """The body sets a value, starts the task, waits for its end and reads the value again."""
+    before, after = step(0, writes=True), step(0, writes=False)
+    between = step(1, writes=True)
+
+    assert intrusions(ScheduleTrace(("main", "a"), (before, between, after)))
+    assert explanation(ScheduleTrace(("main", "a"), (replace(before, started=1), between, after))) is None
 
 
 def waiting(task: str, holder: str | None) -> Waiting:
