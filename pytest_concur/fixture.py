@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pytest_concur.engine.carrier import get_ident
+from pytest_concur.engine.direct import with_a_point
 from pytest_concur.engine.execution import Execution
 from pytest_concur.engine.hooks import Hooks
 from pytest_concur.engine.task import Task
@@ -70,6 +71,7 @@ class Concur:
         self._hooks = hooks
         self._outcomes = outcomes
         self._plain_seconds = plain_seconds
+        self._unasked: list[Callable[[], BaseException | None]] = []
         self._make_measuring: Callable[[], Measuring] | None = None
         self._measuring: Measuring | None = None
 
@@ -80,6 +82,12 @@ class Concur:
             make_measuring: Called when it first measures; ``None`` for a test without the marker.
         """
         self._make_measuring, self._measuring = make_measuring, None
+
+    def raise_unasked(self) -> None:
+        """Raise what ended tasks of a test that is over, outside a run, if nobody has asked for their results."""
+        errors = [error for unasked in self._unasked if (error := unasked()) is not None]
+        self._unasked.clear()
+        _raise_all(errors)
 
     def run(self, *functions: Callable[[], Any], names: Sequence[str] | None = None) -> list[Any]:
         """Run one task per function, all at once, and return their results in order.
@@ -104,18 +112,14 @@ class Concur:
         if execution is None:
             self._note_more()
             gate = threading.Event()
-            handles = [_start_real_thread(function, name, gate) for function, name in named]
+            handles = [_start_real_thread(function, name, gate)[0] for function, name in named]
             gate.set()
             ends = [_end_of(handle) for handle in handles]
         else:
-            tasks = [execution.spawn(name, function, is_bare=True) for function, name in named]
+            tasks = [execution.spawn(name, with_a_point(execution, function), is_bare=True) for function, name in named]
             execution.join_all(tasks)  # at once: waking the body for each would be two switches more
             ends = [(task.result, task.exception) for task in tasks]
-        errors = [error for _, error in ends if error is not None]
-        if len(errors) == 1:
-            raise errors[0]
-        if errors:
-            raise BaseExceptionGroup(f"{len(errors)} tasks failed", errors)
+        _raise_all([error for _, error in ends if error is not None])
         results = [result for result, _ in ends]
         self._outcomes.results.append(results)
         return results
@@ -250,10 +254,20 @@ class Concur:
         execution = self._hooks.mine()
         if execution is None:
             self._note_more()
-            return _start_real_thread(function, name)
-        task = execution.spawn(name, function, is_bare=True)
+            handle, unasked = _start_real_thread(function, name)
+            self._unasked.append(unasked)
+            return handle
+        task = execution.spawn(name, with_a_point(execution, function), is_bare=True)
         task.is_unhandled = True
         return TaskHandle(task.name, functools.partial(_join, execution, task), functools.partial(_result, task))
+
+
+def _raise_all(errors: Sequence[BaseException]) -> None:
+    __tracebackhide__ = True
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise BaseExceptionGroup(f"{len(errors)} tasks failed", errors)
 
 
 def _check_body(execution: Execution, call: str) -> None:
@@ -286,9 +300,12 @@ def _end_of(handle: TaskHandle) -> tuple[Any, BaseException | None]:
         return None, error
 
 
-def _start_real_thread(function: Callable[[], Any], name: str, gate: threading.Event | None = None) -> TaskHandle:
-    """``gate``: the thread waits before it."""
+def _start_real_thread(
+    function: Callable[[], Any], name: str, gate: threading.Event | None = None
+) -> tuple[TaskHandle, Callable[[], BaseException | None]]:
+    """Return a handle, and what returns the error that nobody has asked for. ``gate``: the thread waits before it."""
     outcome: list[Any] = [None, None]
+    is_asked = False
 
     def body() -> None:
         try:
@@ -302,11 +319,13 @@ def _start_real_thread(function: Callable[[], Any], name: str, gate: threading.E
     thread.start()
 
     def result() -> Any:
+        nonlocal is_asked
+        is_asked = True
         if outcome[1] is not None:
             raise outcome[1]
         return outcome[0]
 
-    return TaskHandle(name, thread.join, result)
+    return TaskHandle(name, thread.join, result), lambda: None if is_asked else outcome[1]
 
 
 def _check_callable(call: str, function: object) -> None:

@@ -135,7 +135,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if (state := session.config.stash.get(_STATE, None)) is not None:
         state.check_replayed(session)
         state.update_baselines(session)
-        state.write_json()
+        state.write_json(session)
         state.session = session
 
 
@@ -159,8 +159,11 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 def concur(request: pytest.FixtureRequest) -> Any:
     """Starts tasks and observes outcomes; in a test marked ``concurrency``, under control."""
     state = _state(request.config)
-    if state.mode != "off" and request.node.get_closest_marker(MARK) is None:
+    is_marked = request.node.get_closest_marker(MARK) is not None
+    if state.mode != "off" and not is_marked:
         state.unmarked += 1
+    if state.mode == "off" or not is_marked:
+        request.addfinalizer(state.concur.raise_unasked)  # noqa: PT021 -- a marked test runs without its tear-down
     return state.concur
 
 

@@ -8,11 +8,16 @@ Source of the idea: Musuvathi, Qadeer, "Fair Stateless Model Checking", PLDI 200
 
 from __future__ import annotations
 
+import _queue
+import _thread
 import dis
 import types
+from collections import deque
+from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
 from typing import Any
+from weakref import ReferenceType
 
 from pytest_concur.engine.frames import is_ours
 from pytest_concur.model.turn import Moment
@@ -23,8 +28,17 @@ SHARE = 7
 ROUNDS = 50
 """Turns of each task without anything new before it counts as going in circles."""
 
-_PLAIN = (int, float, complex, str, bytes, bool, type(None))
-_MOST_ATTRIBUTES = 40
+MOST_VALUES = 400
+"""Objects behind the variables of a task that are looked at."""
+
+_PLAIN = frozenset({int, float, complex, str, bytes, bool, type(None), range, type(...)})
+_CONTAINERS = frozenset({list, tuple, set, frozenset, dict, deque, bytearray})
+_WITHOUT_STATE = frozenset({
+    types.FunctionType, types.BuiltinFunctionType, types.MethodWrapperType, types.ModuleType, types.CodeType,
+    types.GetSetDescriptorType, types.MemberDescriptorType, property, _thread.RLock, ReferenceType,
+    getattr(_thread, "_ThreadHandle", _thread.RLock),
+})  # fmt: skip
+_NOT_THE_PROGRAMS = frozenset({"pytest_concur", "_pytest", "pluggy"})
 
 
 class RoundRobin:
@@ -56,35 +70,95 @@ class RoundRobin:
 
 
 def state_of(frame: types.FrameType | None) -> Any:
-    """Return where a stack stands and the plain values its locals hold, one level into objects and containers."""
-    state = []
+    """Return where a stack stands and what its variables hold; what equals nothing else if that cannot be seen."""
+    state: list[Any] = []
+    values = _Values()
     while frame is not None and is_ours(frame):
         frame = frame.f_back
     while frame is not None and not is_ours(frame):
         if _is_iterating(frame):
             return object()  # how far the iterator has come cannot be seen: always news
-        values = tuple((name, _plain(value)) for name, value in frame.f_locals.items())
-        state.append((id(frame.f_code), frame.f_lasti, values))
+        known = frame.f_globals
+        for each in (*frame.f_locals.values(), *(known[name] for name in frame.f_code.co_names if name in known)):
+            values.read(each)
+        state.append((id(frame.f_code), frame.f_lasti))
         frame = frame.f_back
-    return tuple(state)
+    return (tuple(state), tuple(values.told)) if values.are_seen else object()
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, _PLAIN):
-        return value
-    if isinstance(value, list | tuple | set | frozenset | dict):
-        items = (each for pair in value.items() for each in pair) if isinstance(value, dict) else iter(value)
-        return type(value), tuple(repr(item) if isinstance(item, _PLAIN) else id(item) for item in items)
-    if isinstance(value, types.CellType):
-        try:
-            return _plain(value.cell_contents)
-        except ValueError:
-            return None
-    attributes = getattr(value, "__dict__", None)
-    if isinstance(attributes, dict) and not isinstance(value, type | types.ModuleType):
-        shown = list(attributes.items())[:_MOST_ATTRIBUTES]
-        return id(value), tuple((n, v if isinstance(v, _PLAIN) else _size(v)) for n, v in shown)
-    return type(value), _size(value)
+class _Values:
+    """What lies behind variables, read without running anybody's code."""
+
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+        self.are_seen = True
+        """False if something is not understood, or if there is too much."""
+
+        self._met: set[int] = set()
+
+    def read(self, value: Any) -> None:
+        kind = type(value)
+        if kind in _PLAIN:
+            self.told.append(repr(value))
+            return
+        self.told.append((kind, id(value)))
+        if id(value) in self._met or kind in _WITHOUT_STATE or kind.__module__.partition(".")[0] in _NOT_THE_PROGRAMS:
+            return
+        self._met.add(id(value))
+        if len(self._met) > MOST_VALUES:
+            self.are_seen = False
+        if not self.are_seen:
+            return
+        inside = _inside(value, kind)
+        if inside is None:
+            self.are_seen = False
+            return
+        for each in inside:
+            self.read(each)
+
+
+def _inside(value: Any, kind: type) -> Sequence[Any] | None:
+    """Return what an object holds, ``None`` if that cannot be told."""
+    if kind in (list, tuple, set, frozenset, deque):
+        return list(value)
+    if kind in (dict, types.MappingProxyType):
+        return [each for pair in value.items() for each in pair]
+    if kind is bytearray:
+        return [bytes(value)]
+    if kind is _thread.LockType:
+        return [value.locked()]
+    if kind is _queue.SimpleQueue:
+        return [value.qsize()]
+    if kind is types.CellType:
+        return [] if value == types.CellType() else [value.cell_contents]
+    if kind is types.MethodType:
+        return [value.__self__]
+    if issubclass(kind, type):
+        attributes = type.__getattribute__(value, "__dict__")
+        return [each for each in attributes.values() if type(each) in _PLAIN or type(each) in _CONTAINERS]
+    return _attributes(value, kind)
+
+
+def _attributes(value: Any, kind: type) -> Sequence[Any] | None:
+    """Return the values of an object's attributes and slots; ``None`` for an object of a class written in C."""
+    found: list[Any] = []
+    is_written_in_python = False
+    for base in kind.__mro__:
+        descriptors = type.__getattribute__(base, "__dict__")
+        if "__module__" not in descriptors or base is object:
+            continue
+        is_written_in_python = True
+        slots = [each for each in descriptors.values() if type(each) is types.MemberDescriptorType]
+        namespace = descriptors.get("__dict__")
+        if type(namespace) is types.GetSetDescriptorType:
+            found += namespace.__get__(value).values()
+        for slot in slots:
+            try:
+                found.append(slot.__get__(value))
+            except AttributeError:
+                found.append(None)
+    is_more = any(base in _CONTAINERS or base in _PLAIN for base in kind.__mro__)  # of which nothing is told
+    return found if is_written_in_python and not is_more else None
 
 
 def _is_iterating(frame: types.FrameType) -> bool:
@@ -97,10 +171,3 @@ def _for_loops(code: types.CodeType) -> tuple[tuple[int, int], ...]:
     # a scheduling point asks its countdown by the same instruction, with the iterator as a constant
     pairs = pairwise(dis.get_instructions(code))
     return tuple((b.offset, b.argval) for a, b in pairs if b.opname == "FOR_ITER" and a.opname != "LOAD_CONST")
-
-
-def _size(value: Any) -> Any:
-    try:
-        return len(value)
-    except Exception:  # foreign objects may raise anything when asked for a length
-        return None

@@ -7,12 +7,22 @@ is given.
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from types import FunctionType, GeneratorType, MethodDescriptorType, MethodType, ModuleType, WrapperDescriptorType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from types import (
+    BuiltinFunctionType,
+    FunctionType,
+    GeneratorType,
+    MethodDescriptorType,
+    MethodType,
+    ModuleType,
+    SimpleNamespace,
+    WrapperDescriptorType,
+)
+from typing import Any, NamedTuple
 from weakref import ReferenceType
 
 from pytest_concur.engine.operations import (
@@ -21,13 +31,11 @@ from pytest_concur.engine.operations import (
     LOCKS,
     MOST_LOOKED_AT,
     PLAIN,
+    find_in_class,
     is_a,
 )
 from pytest_concur.instrument.handed import Form
 from pytest_concur.instrument.points import READERS, STATE_QUERIES, WRITING_METHODS
-
-if TYPE_CHECKING:
-    pass
 
 
 class Touch(NamedTuple):
@@ -40,7 +48,8 @@ class Touch(NamedTuple):
 
 
 _KEEP_ARGUMENTS = frozenset(
-    "append appendleft add insert setdefault put put_nowait isinstance issubclass type id callable object super".split()
+    "append appendleft add insert setdefault put put_nowait isinstance issubclass type id callable object super "
+    "partial ref proxy finalize".split()
 )
 """Functions and methods that do not look into what they are given."""
 
@@ -52,8 +61,6 @@ _GO_OVER = frozenset("sort min max sum any all set frozenset dict extend update"
 _RUN_TEXT = frozenset({"exec", "eval"})
 _CHANGE_FIRST = frozenset("setitem delitem iadd iand iconcat imul ior isub ixor".split())
 """Functions of ``operator`` that change their first argument."""
-
-_LOOK_INTO_ANYTHING = frozenset({"attrgetter", "methodcaller", "itemgetter"})
 
 _NEVER_CHANGE = frozenset(
     "re.Pattern re.Match datetime.datetime datetime.date datetime.time datetime.timedelta datetime.timezone "
@@ -104,6 +111,8 @@ def touched_by_call(function: Any, arguments: Sequence[Any], told: str) -> Itera
     """
     kind = type(function)
     if kind is FunctionType:
+        if function in (os.getenv, getattr(os, "getenvb", None)):
+            yield Touch(os.environ)
         return  # whose accesses are operations
     if kind is MethodType and type(function.__func__) is FunctionType:
         if not told and function.__name__ in STATE_QUERIES and type(function.__self__).__module__ in _KEEP_STATE:
@@ -119,10 +128,11 @@ def touched_by_call(function: Any, arguments: Sequence[Any], told: str) -> Itera
         yield Touch(function)
         return
     name = str(getattr(function, "__name__", ""))
+    if function is vars and arguments:
+        yield Touch(arguments[0], writes=True, lasts=True)  # what is done to the dictionary, nobody knows
+        return
     if name == "print":
         yield Touch(sys.stdout, writes=True)
-    elif name == "globals":
-        yield Touch(function, writes=True, lasts=True)  # what is done to the dictionary, nobody knows
     if kind in _UNBOUND:
         owner, arguments = (arguments[0], arguments[1:]) if arguments else (None, arguments)
         told = ""
@@ -138,8 +148,8 @@ def touched_by_call(function: Any, arguments: Sequence[Any], told: str) -> Itera
         changes = name in _RUN_TEXT or (not place and name in _CHANGE_FIRST)
         for thing in containers_in(argument):
             yield Touch(thing, changes or is_a(thing, bytearray), lasts)
-        if kind.__name__ in _LOOK_INTO_ANYTHING and type(argument) not in PLAIN:
-            yield Touch(argument)
+        if _keeps_attributes(argument):
+            yield Touch(argument, changes, lasts)
 
 
 def touched_by_operator(operands: Sequence[Any], *, changes: bool) -> Iterator[Touch]:
@@ -160,11 +170,11 @@ def containers_in(value: Any) -> list[object]:
         if type(each) in PLAIN or id(each) in seen:
             continue
         seen.add(id(each))
-        if is_a(each, CONTAINERS):
+        if is_a(each, (*CONTAINERS, SimpleNamespace)):
             found.append(each)
         if type(each) is memoryview:
             left.append(each.obj)
-        elif is_a(each, (*CONTAINERS, tuple, frozenset)) or type(each) in (*_ITERATORS, *_VIEWS):
+        elif is_a(each, (*CONTAINERS, tuple, frozenset, SimpleNamespace)) or type(each) in (*_ITERATORS, *_VIEWS):
             left += gc.get_referents(each)[:MOST_LOOKED_AT]
     return found
 
@@ -186,6 +196,13 @@ def is_written_in_python(function: Any, kind: type) -> bool:
             if base is not object
         )
     return any(type(vars(base).get("__call__")) is FunctionType for base in kind.__mro__)
+
+
+def _keeps_attributes(thing: Any) -> bool:
+    """Whether it is an object with attributes, which code written in C may read."""
+    if is_a(thing, (*_UNSHARED, *CONTAINERS, FunctionType, MethodType, BuiltinFunctionType)):
+        return False
+    return find_in_class(thing, "__dict__") is not None or find_in_class(thing, "__slots__") is not None
 
 
 def _runs_python(argument: Any) -> bool:

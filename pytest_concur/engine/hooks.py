@@ -30,9 +30,17 @@ from pytest_concur.engine.blocking import (
     QuietLock,
     UnaskedLock,
 )
+from pytest_concur.engine.clock import VirtualClock
+from pytest_concur.engine.direct import with_a_point
 from pytest_concur.engine.execution import Execution
 from pytest_concur.engine.frames import asking_frame, place_of
-from pytest_concur.engine.operations import IMMUTABLE, NUMBERS_AND_WORDS, is_a, operation_teller
+from pytest_concur.engine.operations import (
+    IMMUTABLE,
+    NUMBERS_AND_WORDS,
+    attribute_set_by,
+    is_a,
+    operation_teller,
+)
 from pytest_concur.engine.receiving import Receiving
 from pytest_concur.engine.stand_in import StandIn
 from pytest_concur.engine.untold import note_handed, note_more, note_of
@@ -74,7 +82,10 @@ _LETS_OTHERS_RUN = frozenset(
 )
 _STAND_INS_FOR_C = frozenset({__name__, "pytest_concur.engine.blocking", "pytest_concur.engine.announced"})
 
+# a test that puts back what it has replaced may put a stand-in there: these do not look the functions up again
 _REAL_SLEEP = time.sleep
+_REAL_URANDOM = os.urandom
+_REAL_START = _thread.start_new_thread
 _ASKED = (threading.Event, threading.Thread, threading.Barrier, threading.Semaphore)
 
 Observer = Callable[[tuple[Any, ...], tuple[Any, ...]], None]
@@ -102,16 +113,16 @@ class Hooks:
 
         functions: dict[Any, Callable[..., Any]] = {
             time.sleep: self._sleep,
-            time.time: lambda: self._clock().read_wall_ns() / 1e9,
-            time.time_ns: lambda: self._clock().read_wall_ns(),
-            time.monotonic: lambda: self._clock().read_monotonic_ns() / 1e9,
-            time.monotonic_ns: lambda: self._clock().read_monotonic_ns(),
-            time.perf_counter: lambda: self._clock().read_monotonic_ns() / 1e9,
-            time.perf_counter_ns: lambda: self._clock().read_monotonic_ns(),
-            datetime.now: self._now,
-            datetime.utcnow: lambda: self._now(UTC).replace(tzinfo=None),
-            datetime.today: self._now,
-            date.today: lambda: self._now().date(),
+            time.time: self._telling(time.time, lambda clock: clock.read_wall_ns() / 1e9),
+            time.time_ns: self._telling(time.time_ns, lambda clock: clock.read_wall_ns()),
+            time.monotonic: self._telling(time.monotonic, lambda clock: clock.read_monotonic_ns() / 1e9),
+            time.monotonic_ns: self._telling(time.monotonic_ns, lambda clock: clock.read_monotonic_ns()),
+            time.perf_counter: self._telling(time.perf_counter, lambda clock: clock.read_monotonic_ns() / 1e9),
+            time.perf_counter_ns: self._telling(time.perf_counter_ns, lambda clock: clock.read_monotonic_ns()),
+            datetime.now: self._telling(datetime.now, lambda clock, tz=None: _moment(clock, tz)),
+            datetime.utcnow: self._telling(datetime.utcnow, lambda clock: _moment(clock, UTC).replace(tzinfo=None)),
+            datetime.today: self._telling(datetime.today, _moment),
+            date.today: self._telling(date.today, lambda clock: _moment(clock).date()),
             os.urandom: self._urandom,
             _thread.start_new_thread: self._start_new_thread,
             os._exit: _refuse("os._exit", "it would end pytest itself; raise SystemExit or return instead"),
@@ -166,6 +177,7 @@ class Hooks:
             "thread_begins": self.thread_begins,
             "thread_failed": self.thread_failed,
             "started_already": self.started_already,
+            "target": self.target,
             "looked_at": self.looked_at,
             "selected": self._wake_ups.selected,
             "awaited": self._wake_ups.awaited,
@@ -337,6 +349,11 @@ class Hooks:
         """``Thread.start`` is about to wait for its thread, which has been waited for."""
         return wait if self.mine() is None else _nothing
 
+    def target(self, function: Any) -> Any:
+        """A thread or a pool is about to call what it was given."""
+        execution = self.mine()
+        return function if execution is None or function is None else with_a_point(execution, function)
+
     def looked_at(self, flag: Any) -> Any:
         """``Event.is_set`` has read its flag, without a lock: whoever asked knows what was done before it was set."""
         execution = self.active
@@ -379,35 +396,38 @@ class Hooks:
         execution.locks[id(real)] = made
         return made
 
-    def _clock(self) -> Any:
-        execution = self.mine()
-        assert execution is not None, "the clock is only handed out inside a run"
-        execution.clock_was_read()
-        if not execution.record.asks_time and (frame := asking_frame(sys._getframe(1))) is not None:
-            execution.record.asks_time = str(place_of(frame))
-        return execution.clock
+    def _telling(self, real: Any, read: Callable[..., Any]) -> Callable[..., Any]:
+        """Return what tells the time in a run, and for whoever has kept it as ``real`` does."""
 
-    def _now(self, tz: tzinfo | None = None) -> datetime:
-        return datetime.fromtimestamp(self._clock().read_wall_ns() / 1e9, tz)
+        def tell(*args: Any, **kwargs: Any) -> Any:
+            execution = self.mine()
+            if execution is None:
+                return real(*args, **kwargs)
+            execution.clock_was_read()
+            if not execution.record.asks_time and (frame := asking_frame(sys._getframe(1))) is not None:
+                execution.record.asks_time = str(place_of(frame))
+            return read(execution.clock, *args, **kwargs)
+
+        return tell
 
     def _sleep(self, seconds: float) -> None:
         if seconds < 0:
             raise ValueError("sleep length must be non-negative")
         execution = self.mine()
         if execution is None:
-            time.sleep(seconds)
+            _REAL_SLEEP(seconds)
         else:
             execution.sleep(seconds)
 
     def _urandom(self, size: int) -> bytes:
         """Chance that is the same in every run: with the system's, no schedule would replay."""
         execution = self.mine()
-        return os.urandom(size) if execution is None else execution.chance.randbytes(size)
+        return _REAL_URANDOM(size) if execution is None else execution.chance.randbytes(size)
 
     def _start_new_thread(self, function: Any, args: Any, kwargs: Any = None, /) -> int:
         execution = self.mine()
         if execution is None:
-            return _thread.start_new_thread(function, args, kwargs or {})
+            return _REAL_START(function, args, kwargs or {})
         thread = getattr(function, "__self__", None)
         is_thread = isinstance(thread, threading.Thread)
         body = _call(function, args, kwargs) if is_thread else self._raw_body(function, args, kwargs)
@@ -455,7 +475,7 @@ class Hooks:
 
         def body() -> None:
             try:
-                function(*args, **(kwargs or {}))
+                self.target(function)(*args, **(kwargs or {}))
             except (SystemExit, TaskAborted):
                 pass
             except BaseException as error:
@@ -516,6 +536,10 @@ class Hooks:
                     execution.numbering.let_go()
                 if execution.note_touch is not None:
                     note_handed(execution, form, told, values)
+                if execution.witness is not None and form == "call":
+                    operation = attribute_set_by(execution.numbering, values)
+                    if operation is not None:
+                        execution.witness.accessed(execution.current.id, operation, stack_from(sys._getframe(1)))
 
         return receive
 
@@ -553,6 +577,10 @@ def _ends_with_a_poll(function: Any) -> bool:
 def _owner_of(method: Any) -> object:
     """Return the object that a bound method belongs to; anything else is its own."""
     return method.__self__ if type(method) in _BOUND else method
+
+
+def _moment(clock: VirtualClock, tz: tzinfo | None = None) -> datetime:
+    return datetime.fromtimestamp(clock.read_wall_ns() / 1e9, tz)
 
 
 def _call(function: Any, args: Any, kwargs: Any) -> Callable[[], Any]:

@@ -6,10 +6,18 @@ import _thread
 import gc
 import threading
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from itertools import count, islice, repeat
 from sys import getrefcount
-from types import FunctionType, GeneratorType, GetSetDescriptorType, MemberDescriptorType, ModuleType
+from types import (
+    FunctionType,
+    GeneratorType,
+    GetSetDescriptorType,
+    MappingProxyType,
+    MemberDescriptorType,
+    MethodWrapperType,
+    ModuleType,
+)
 from typing import Any
 
 from pytest_concur.engine.numbering import Numbering
@@ -18,6 +26,7 @@ from pytest_concur.instrument.rewrite import Site
 from pytest_concur.model.operation import UNKNOWN, Operation
 
 CONTAINERS = (list, dict, set, deque, bytearray)
+SEQUENCES = (list, deque, bytearray)
 IMMUTABLE = (int, float, complex, str, bytes, bool, type(None), tuple, frozenset)
 LOCKS = (_thread.LockType, _thread.RLock)
 NUMBERS_AND_WORDS = frozenset({int, float, complex, str, bool, type(None)})
@@ -27,14 +36,23 @@ PLAIN = NUMBERS_AND_WORDS | {bytes, range}
 ANYTHING = Operation("builtin", None)
 """C code reads nobody knows what."""
 
-STEP_OF_ANYTHING = Operation("builtin", None, None, True)
-"""C code reads nobody knows what, and changes where an iterator stands that others may have, too."""
+CHANGES_ANYTHING = Operation("builtin", None, None, True)
+"""C code reads and changes nobody knows what, or where an iterator stands that others may have, too."""
 
 OF_THE_SYSTEM = Operation("system", "the system", None, True, "the system")
 """A file, a socket, a database: which one, and what is done to it, is not known."""
 
+DELEGATED_ITEM = "delegated item"
+"""The same of an item: the object's class says in Python what that is."""
+
 DELEGATED = "delegated attribute"
 """An access of an attribute that the object asked does not keep itself: what is touched is known to nobody else."""
+
+STORED = 3
+"""Values told where an item is stored: the container, the key, the item."""
+
+_KEYS = frozenset({int, str, bytes, bool})
+"""Types of keys that are told apart, by what they are equal to."""
 
 _PLAIN_WAYS = {
     "__setattr__": (object.__setattr__, type.__setattr__),
@@ -45,7 +63,7 @@ ONLY_HERE = 4
 """References to an iterator that only the loop has: on the frame's stack, in what is told, two of the one who asks."""
 
 _CONTAINERS: tuple[Any, ...] = ([], {}, {}.keys(), {}.values(), {}.items(), deque(), bytearray())
-_SHOW_ANOTHER = frozenset({memoryview, type({}.keys()), type({}.values()), type({}.items())})
+_SHOW_ANOTHER = frozenset({memoryview, MappingProxyType, type({}.keys()), type({}.values()), type({}.items())})
 """Types of objects whose items are those of another one."""
 
 READS_WHAT_IT_GOES_OVER = frozenset(
@@ -89,7 +107,7 @@ def operation_teller(
     if kind == "cell":
         return _teller_of_cell(name, writes, site)
     if kind == "builtin":
-        return _teller_of_builtin(name, writes)
+        return builtin_teller(name, writes)
     if kind in ("resume", "jump"):
         return lambda numbering, values: UNKNOWN
     if kind == "system":
@@ -102,7 +120,7 @@ def operation_teller(
         if kind == "iterate":
             behind = containers_behind(owner)
             if behind is None or (behind and getrefcount(owner) > ONLY_HERE + (name == ARGUMENT)):
-                return STEP_OF_ANYTHING
+                return CHANGES_ANYTHING
             if len(behind) > 1:
                 return ANYTHING
             if not behind:  # a generator, say: a step changes it
@@ -114,12 +132,36 @@ def operation_teller(
         elif type(owner) in _SHOW_ANOTHER:
             owner = owner.obj if type(owner) is memoryview else gc.get_referents(owner)[0]
         number = numbering.of(owner)
-        if kind == "item" and not writes and adds_missing(owner, values[1:]):
-            return Operation(kind, number, None, True, (type(owner), number))
-        key = values[1] if kind == "item" and len(values) > 1 and isinstance(values[1], int | str | bytes) else None
-        return Operation(kind, number, key, writes, (type(owner), number))
+        family = type(owner), number
+        if kind != "item":
+            return Operation(kind, number, None, writes, family)
+        way = "__contains__" if name == "in" else "__setitem__" if writes else "__getitem__"
+        if type(find_in_class(owner, way)) is FunctionType:
+            return Operation(DELEGATED_ITEM, number, None, writes, family)
+        if not writes and adds_missing(owner, values[1:]):
+            return Operation(kind, number, None, True, family)
+        goes_through = name == "in" or (writes and len(values) < STORED)  # what is deleted moves what follows
+        return Operation(kind, number, _part_of(owner, values[1:], goes_through=goes_through), writes, family)
 
     return tell
+
+
+def _part_of(container: Any, keys: tuple[Any, ...], *, goes_through: bool) -> Hashable:
+    """Return which part of a container is touched by its item, ``None`` if it is not one alone.
+
+    Args:
+        container: Whose item it is.
+        keys: The key, and the new value if there is one.
+        goes_through: Of a sequence more than the one item is touched.
+    """
+    if not keys or type(keys[0]) not in _KEYS:
+        return None
+    key: Hashable = keys[0]
+    if is_a(container, (dict, set)):
+        return key
+    if not is_a(container, SEQUENCES) or goes_through or type(key) is not int:
+        return None
+    return key + len(container) if key < 0 else key
 
 
 def adds_missing(container: Any, keys: tuple[Any, ...]) -> bool:
@@ -130,8 +172,11 @@ def adds_missing(container: Any, keys: tuple[Any, ...]) -> bool:
     return type(key) not in PLAIN or not dict.__contains__(container, key)
 
 
-def _is_its_own(owner: object, owner_type: type, name: str) -> bool:
-    """Whether the object that is asked keeps the attribute itself, and is no proxy that hands the question on."""
+def _is_its_own(owner: object, owner_type: type, name: str, *, writes: bool) -> bool:
+    """Whether the object that is asked keeps the attribute itself, and neither a proxy nor code in Python answers."""
+    way = find_in_class(owner, "__setattr__" if writes else "__getattribute__")
+    if type(way) is FunctionType or _is_written_in_python(find_in_class(owner, name)):
+        return False
     if all(type.__getattribute__(owner_type, way) in plain for way, plain in _PLAIN_WAYS.items()):
         return True
     namespace: Any = None
@@ -142,6 +187,14 @@ def _is_its_own(owner: object, owner_type: type, name: str) -> bool:
         if namespace is None:
             namespace = attributes.get("__dict__")
     return type(namespace) is GetSetDescriptorType and name in namespace.__get__(owner)
+
+
+def _is_written_in_python(descriptor: object) -> bool:
+    """Whether an attribute is found by calling a function: a property's, or one that a class of the program has."""
+    if type(descriptor) is property:
+        return True
+    ways = [find_in_class(descriptor, way) for way in ("__get__", "__set__")]
+    return ways[1] is not None and FunctionType in map(type, ways)
 
 
 def containers_behind(iterator: object) -> list[object] | None:
@@ -189,7 +242,7 @@ def _teller_of_attribute(name: str, writes: bool) -> Callable[[Numbering, tuple[
         # of objects that tasks make, one takes the place of another from run to run
         whose = owner.__qualname__ if is_a(owner, type) else owner_type
         family = (whose, name, number) if number < numbering.early else (whose, name)
-        if not _is_its_own(owner, owner_type, name):
+        if not _is_its_own(owner, owner_type, name, writes=writes):
             return Operation(DELEGATED, number, name, writes, family)
         operation = Operation("attribute", number, name, writes, family)
         told[number] = owner_type, operation
@@ -204,6 +257,23 @@ def _of_global(file: object, name: str, writes: bool) -> Operation:
     return Operation("global", place, None, writes, place)
 
 
+def attribute_set_by(numbering: Numbering, call: tuple[Any, ...]) -> Operation | None:
+    """Return what ``object.__setattr__(owner, name, value)`` does, and the same by way of ``super()``; else ``None``.
+
+    Args:
+        numbering: The numbers of the run.
+        call: A function and its arguments.
+    """
+    function = call[0]
+    if function == object.__setattr__:
+        owner, name = call[1:3]
+    elif type(function) is MethodWrapperType and function.__name__ == "__setattr__":
+        owner, name = function.__self__, call[1]
+    else:
+        return None
+    return Operation("attribute", numbering.of(owner), name, True, (type(owner), name))
+
+
 def find_in_class(owner: object, name: str) -> object:
     """Return what the class of an object has under a name, as it stands there; ``None`` if it has nothing."""
     for kind in type(owner).__mro__:
@@ -214,12 +284,12 @@ def find_in_class(owner: object, name: str) -> object:
 
 
 def class_that_has(owner: object, name: str) -> type | None:
-    """Return the class behind an object, or a class, that has an attribute which is no method, nor the like."""
+    """Return the class behind an object, or a class, that has an attribute which the object has not itself."""
     of: Any = owner if is_a(owner, type) else type(owner)
     for kind in of.__mro__:
         found = type.__getattribute__(kind, "__dict__").get(name, kind)
         if found is not kind:
-            return kind if kind is not owner and not hasattr(type(found), "__get__") else None
+            return kind if kind is not owner else None
     return None
 
 
@@ -233,7 +303,7 @@ def _teller_of_cell(name: str, writes: bool, site: Site) -> Callable[[Numbering,
     return tell_cell
 
 
-def _teller_of_builtin(name: str, writes: bool) -> Callable[[Numbering, tuple[Any, ...]], Operation]:
+def builtin_teller(name: str, writes: bool) -> Callable[[Numbering, tuple[Any, ...]], Operation]:
     anything = Operation("builtin", None, None, writes)
     attributes: dict[str, Callable[[Numbering, tuple[Any, ...]], Operation]] = {}
 

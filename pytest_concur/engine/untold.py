@@ -10,11 +10,12 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 from weakref import ReferenceType
 
 from pytest_concur.engine.handed import is_written_in_python, touched
-from pytest_concur.engine.operations import BY_NAME, adds_missing, class_that_has, is_a
+from pytest_concur.engine.operations import BY_NAME, PLAIN, adds_missing, class_that_has, find_in_class, is_a
 from pytest_concur.instrument.handed import Form
 from pytest_concur.instrument.points import STATE_ATTRIBUTES
 
@@ -38,6 +39,8 @@ def note_handed(execution: Execution, form: Form, told: str, values: tuple[Any, 
     """
     if form == "takes names":
         execution.record.untold = "objects share one __dict__, and no operation tells which attributes are the same"
+    if form == "call" and values[0] is globals:
+        execution.record.untold = "variables are reached by way of globals(), and no operation tells which"
     if _is_alone(execution):
         return
     if form == "call" and any(values[0] is each for each in _COUNT_THREADS):
@@ -50,12 +53,12 @@ def note_handed(execution: Execution, form: Form, told: str, values: tuple[Any, 
 
 def note_of(kind: str, name: str, writes: bool) -> Note | None:
     """Return what tells more of an access than its operation does, if anything does."""
+    if kind == "item":
+        return partial(_note_item, name, writes)
     if writes:
         return None
     note: Note | None = None
-    if kind == "item" and not name:
-        note = _note_missing
-    elif kind == "method" and name == "is_alive":
+    if kind == "method" and name == "is_alive":
         note = _note_life
     elif kind == "attribute":
         note = partial(_note_state if name in STATE_ATTRIBUTES else _note_inherited, name)
@@ -70,9 +73,13 @@ def note_more(note: Note, execution: Execution, values: tuple[Any, ...]) -> None
         note(execution, values)
 
 
-def _note_missing(execution: Execution, values: tuple[Any, ...]) -> None:
-    """An item is looked at: others may get a turn before what is missing has been made and added."""
-    if is_a(values[0], defaultdict) and adds_missing(values[0], values[1:]):
+def _note_item(name: str, writes: bool, execution: Execution, values: tuple[Any, ...]) -> None:
+    """An item is looked for: others may get a turn before it is found, or before what is missing has been made."""
+    key = values[1] if len(values) > 1 else None
+    is_plain = type(key) in PLAIN
+    if not is_plain and any(type(find_in_class(key, way)) is FunctionType for way in ("__eq__", "__hash__")):
+        _tell(execution, values[0], writes=writes, lasts=True)
+    if not name and not writes and is_a(values[0], defaultdict) and adds_missing(values[0], values[1:]):
         factory = values[0].default_factory
         _tell(execution, values[0], writes=True, lasts=not is_a(factory, type) or is_written_in_python(factory, type))
 

@@ -14,7 +14,7 @@ import threading
 import time
 from typing import Any
 
-from pytest_concur.engine import carrier
+from pytest_concur.engine import carrier, direct
 from pytest_concur.engine.escapes import DOUBTFUL_PATIENCE_S, KNOWN_PATIENCE_S, PATIENCE_S
 from pytest_concur.engine.execution import Execution
 from pytest_concur.engine.frames import call_at, is_ours, place_of
@@ -46,7 +46,9 @@ LOST_TURN_S = 2.0
 """How long the task that has the turn may wait to be told so."""
 
 _RESCUE = getattr(signal, "SIGUSR2", None)
-_CALLS_TASK = Execution._run_task.__code__  # the innermost Python code if a task is a function written in C
+_CALLS_TASK = {Execution._run_task.__code__, direct.call.__code__}
+"""The innermost Python code if a task is a function written in C."""
+
 _WAITS = carrier.WAITS | {Turns._wait_for_turn.__code__}
 _DEBUGGERS = ("pdb", "bdb", "cmd", "IPython", "pydevd", "_pydevd_bundle", "debugpy")
 
@@ -116,7 +118,7 @@ class Watchdog:
                 self._end_computation(execution, ident, frame, now)
             return
         if (
-            is_ours(frame) and frame.f_code is not _CALLS_TASK
+            is_ours(frame) and frame.f_code not in _CALLS_TASK
         ):  # about to stop or to go on: it must not lose its turn in between
             if frame.f_code in _WAITS:
                 if now - self._still_at > LOST_TURN_S and task.baton.locked():

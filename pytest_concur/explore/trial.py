@@ -99,8 +99,8 @@ class Settings:
     seconds_left: Callable[[], float] = lambda: math.inf
     """Until the test's own time-out."""
 
-    is_passing: Callable[[BaseException], bool] = lambda error: False
-    """Whether an exception ends the test as it is: skip, xfail, exit."""
+    passing_in: Callable[[BaseException], BaseException | None] = lambda error: None
+    """Returns what ends the test as it is, if an exception is that or contains it: skip, xfail, exit."""
 
     is_interruption: Callable[[BaseException], bool] = lambda error: False
     """Whether an exception ends the test beside Ctrl-C, whatever the run says: its time-out, raised by a signal."""
@@ -212,7 +212,7 @@ class Laboratory:
                 if not keeps_error:
                     trial.let_go()
                 gc.collect(0)  # so that the next run does not see what this one left in cycles
-                if not self.patch.absorb(freeze_names=freeze_names):
+                if not self.patch.absorb(freeze_names=freeze_names) or trial.passing is not None:
                     break
             assert trial is not None, "at least one attempt is made"
             return trial
@@ -250,8 +250,8 @@ class Laboratory:
         finally:
             self._hooks.at_large = None
             noise.stop()
-        if error is not None and self.settings.is_passing(error):
-            return Trial(record, None, passing=error)
+        if error is not None and (passing := self.settings.passing_in(error)) is not None:
+            return Trial(record, None, passing=passing)
         return Trial(record, judge(record, error, self.settings.is_assertion))
 
     def chosen(self) -> tuple[str, ...]:
@@ -335,8 +335,8 @@ class Laboratory:
                 "pytest-concur itself went wrong while it ran this test, which says nothing of the test: "
                 f"please report it with the lines above ({type(record.broken).__name__}: {record.broken})"
             ) from record.broken
-        if error is not None and settings.is_passing(error):
-            return Trial(record, None, passing=error)
+        if error is not None and (passing := settings.passing_in(error)) is not None:
+            return Trial(record, None, passing=passing)
         seconds = time.perf_counter() - began
         stood_s = seconds - (time.process_time() - used_before)
         failure = judge(record, error, settings.is_assertion)

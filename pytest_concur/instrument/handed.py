@@ -15,7 +15,11 @@ from bytecode import BinaryOp, Instr
 from pytest_concur.instrument import interpreter
 from pytest_concur.instrument.gil import find_polls
 from pytest_concur.instrument.point import Point
+from pytest_concur.instrument.points import TAKE_APART
 from pytest_concur.instrument.variables import IN_PLACE, WITH_ANYTHING, Variables
+
+_MADE_HERE = ("LOAD_CONST", "BUILD_TUPLE")
+"""Instructions that leave what nobody else has."""
 
 Form = Literal["call", "starred", "reads", "changes", "names", "takes names"]
 """How C code gets at it: by a call, by one with ``*``, by an operator that reads its operands or changes the first, by
@@ -54,8 +58,12 @@ def find_handed(
             found[begin] = _call(instructions[begin], call, told.get(begin, ""))
     variables = Variables(instructions, parameters)
     for index, instr in enumerate(instructions):
-        if isinstance(instr, Instr) and (handed := _operation(index, instr, variables)) is not None:
-            found[index] = handed
+        if isinstance(instr, Instr):
+            previous = getattr(instructions[index - 1], "name", "") if index else ""
+            if (handed := _operation(index, instr, previous, variables)) is not None:
+                found[index] = handed
+            elif instr.name in TAKE_APART and index not in points and previous not in _MADE_HERE:
+                found[index] = Handed("reads", (1,), (1,))
     return found
 
 
@@ -68,8 +76,14 @@ def _call(begin: object, call: Point, told: str) -> Handed:
     return Handed("call", (function, *range(first, int(has_names_on_top), -1)), point=told)
 
 
-def _operation(index: int, instr: Instr, variables: Variables) -> Handed | None:
+def _operation(index: int, instr: Instr, previous: str, variables: Variables) -> Handed | None:
     name = instr.name
+    if name == "STORE_SLICE":
+        return Handed("reads", (4,), (4,))
+    if name == "STORE_SUBSCR" and previous == "BUILD_SLICE":
+        return Handed("reads", (3,), (3,))
+    if name == "CONTAINS_OP":  # what is looked for is compared with what is there
+        return Handed("reads", (1, 2), (2,))
     if name == "BINARY_OP":
         operator = BinaryOp(instr.arg)  # type: ignore[arg-type]
         if variables.is_plain(index):

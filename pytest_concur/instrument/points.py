@@ -30,7 +30,26 @@ CONTAINER_METHODS = frozenset(
     for kind in (list, dict, set, bytearray)
     for name in dir(kind)
     if not name.startswith("_") and name not in {"decode", "split", "join", "strip", "format"}
-) | {"appendleft", "popleft", "extendleft", "rotate", "move_to_end", "popitem", "most_common", "subtract", "elements"}
+) | {
+    "__setitem__",
+    "__getitem__",
+    "__delitem__",
+    "__contains__",
+    "__len__",
+    "__iadd__",
+    "__ior__",
+    "__setattr__",
+    "__delattr__",
+    "appendleft",
+    "popleft",
+    "extendleft",
+    "rotate",
+    "move_to_end",
+    "popitem",
+    "most_common",
+    "subtract",
+    "elements",
+}
 """Methods of mutable built-in containers and of those in ``collections``."""
 
 STATE_QUERIES = frozenset(
@@ -57,6 +76,7 @@ READERS = FUNCTIONS_OF_SEQUENCES | frozenset(
 WRITING_METHODS = frozenset(
     "append appendleft extend extendleft insert remove pop popleft popitem clear sort reverse rotate update setdefault "
     "add discard difference_update intersection_update symmetric_difference_update move_to_end send notify notify_all "
+    "__setitem__ __delitem__ __iadd__ __ior__ __setattr__ __delattr__ "
     "set subtract heappush heappop heapify heapreplace heappushpop insort insort_left insort_right setattr delattr "
     "next".split()
 )
@@ -76,7 +96,7 @@ _RUN_NOTHING = frozenset({"LOAD_FAST", "LOAD_FAST_LOAD_FAST", "LOAD_FAST_CHECK",
 """Instructions behind which nothing has happened: what is met before them could as well be met behind them."""
 
 _UPDATES = frozenset({"LIST_EXTEND", "SET_UPDATE", "DICT_UPDATE", "DICT_MERGE"})
-_TAKE_APART = frozenset({"UNPACK_SEQUENCE", "UNPACK_EX"})
+TAKE_APART = frozenset({"UNPACK_SEQUENCE", "UNPACK_EX"})
 _MATCH_PARTS = {"GET_LEN": 1, "MATCH_KEYS": 2, "MATCH_CLASS": 3}
 """Instructions of ``match`` that look into its subject, and where on the stack that is."""
 
@@ -194,13 +214,12 @@ def _access(instr: Instr, previous: Instr | None, written: WrittenNames, is_gene
             return Point("attribute", str(instr.arg), True, (1,))
         case "STORE_GLOBAL" | "DELETE_GLOBAL":
             return Point("global", str(instr.arg), True, (1,) if name == "STORE_GLOBAL" else ())
-        case "BINARY_SUBSCR" | "BINARY_SLICE" | "DELETE_SUBSCR":
-            depth = 3 if name == "BINARY_SLICE" else 2
-            return Point("item", "", name == "DELETE_SUBSCR", (depth, depth - 1))
+        case "BINARY_SUBSCR" | "DELETE_SUBSCR":
+            return Point("item", "", name == "DELETE_SUBSCR", (2, 1))
         case "STORE_SUBSCR":
             return Point("item", "", True, (2, 1, 3))
-        case "STORE_SLICE":
-            return Point("item", "", True, (3, 2, 4))
+        case "BINARY_SLICE" | "STORE_SLICE":
+            return Point("item", "", name == "STORE_SLICE", (3,))
         case "CONTAINS_OP":
             return Point("item", "in", False, (1, 2))
         case "FOR_ITER":
@@ -215,7 +234,7 @@ def _access(instr: Instr, previous: Instr | None, written: WrittenNames, is_gene
             return Point("cell", cell.name, name != "LOAD_DEREF", (1,) if name == "STORE_DEREF" else (), cell=cell)
     if name in _UPDATES and previous is not None and previous.name != "LOAD_CONST":
         return Point("item", "", False, (1,))
-    if name in interpreter.TRUTH_TESTS or name in _TAKE_APART or (name == "CALL_FUNCTION_EX" and not instr.arg):
+    if name in interpreter.TRUTH_TESTS or name in TAKE_APART or (name == "CALL_FUNCTION_EX" and not instr.arg):
         return Point("test", "", False, (1,)) if previous is not None and previous.name in _LOADS else None
     if name in _MATCH_PARTS:
         return Point("test", "", False, (_MATCH_PARTS[name],))

@@ -43,7 +43,9 @@ class PluginState:
         self._around: Any = None
         self._concur: Any = None
         self._measured: MeasuredSession | None = None
-        self._has_replayed = True
+        self._problems: list[str] = []
+        """What went wrong with what the command line asks for, at the session's end."""
+
         self.unmarked = 0
         """Tests that use the fixture without the marker."""
 
@@ -137,9 +139,10 @@ class PluginState:
                 f"{item.nodeid}: @pytest.mark.concurrency does not go with the fixture subtests, which keeps failures "
                 "from the runs; use @pytest.mark.parametrize"
             )
-        if inspect.iscoroutinefunction(function):
+        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
             raise ConcurrencyUsageError(
-                f"{item.nodeid}: @pytest.mark.concurrency is for threads; this test is a coroutine function"
+                f"{item.nodeid}: @pytest.mark.concurrency is for threads; this test is asynchronous: "
+                "write a plain one that calls asyncio.run, in its body or in tasks"
             )
         if not isinstance(item, pytest.Function) or type(item).__name__ == "TestCaseFunction":
             raise ConcurrencyUsageError(
@@ -314,11 +317,15 @@ class PluginState:
     def collect(self, result: dict[str, Any]) -> None:
         self._results[result["nodeid"]] = result
 
-    def write_json(self) -> None:
+    def write_json(self, session: pytest.Session) -> None:
         """Write ``--concur-json``, in the process that sees all reports."""
         path = self._config.getoption("concur_json")
         if path and not hasattr(self._config, "workerinput"):
-            write(Path(path), list(self._results.values()))
+            try:
+                write(Path(path), list(self._results.values()))
+            except OSError as error:
+                session.exitstatus = pytest.ExitCode.USAGE_ERROR
+                self._problems.append(f"--concur-json={path}: the report cannot be written there: {error}")
 
     def check_replayed(self, session: pytest.Session) -> None:
         """Let a session fail in which ``--concur-replay`` came to no test."""
@@ -326,7 +333,7 @@ class PluginState:
         is_asked = config.getoption("concur_replay") is not None and not config.option.collectonly
         if is_asked and not self._results and session.exitstatus in passed and not hasattr(config, "workerinput"):
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
-            self._has_replayed = False
+            self._problems.append("--concur-replay: no marked test was run, so nothing was replayed")
 
     def update_baselines(self, session: pytest.Session) -> None:
         """``--concur-update-baselines``: store sessions of the measuring tests that passed."""
@@ -352,8 +359,8 @@ class PluginState:
 
     def summarize(self, terminal: Any) -> None:
         """Say in one line what was explored."""
-        if not self._has_replayed:
-            terminal.write_line("concurrency: --concur-replay: no marked test was run, so nothing was replayed")
+        for problem in self._problems:
+            terminal.write_line(f"concurrency: {problem}")
         if self.unmarked:
             tests = "1 test uses" if self.unmarked == 1 else f"{self.unmarked} tests use"
             terminal.write_line(

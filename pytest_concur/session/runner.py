@@ -284,8 +284,9 @@ class TestRunner:
         options = self._options
         levels: dict[Kind, str] = {"data-race": options.data_races, "lock-order": options.lock_order}
         kinds = {kind for kind, level in levels.items() if level != "ignore"}
-        if failure == "deadlock":
-            kinds.discard("lock-order")  # it is what was found
+        has_seen_all = self.result.explored.complete and options.granularity != "gil"  # where it is not all there is
+        if failure == "deadlock" or has_seen_all:
+            kinds.discard("lock-order")  # it is what was found; or it ends in no deadlock, as was seen
         if not kinds:
             return
         if self.result.uncontrolled:
@@ -439,10 +440,10 @@ class TestRunner:
             explores_timeouts=options.timeouts == "explore",
             compares_outcomes=options.outcome == "serial",
             patience_s=min(outside.PATIENCE_S, self._seconds_left() * SHARE_OF_TIMEOUT / 2),
-            is_passing=lambda error: isinstance(error, PASSING),
+            passing_in=_passing_in,
             seconds_left=self._seconds_left,
             is_interruption=_is_timeout,
-            is_assertion=lambda error: isinstance(error, AssertionError | pytest.fail.Exception),
+            is_assertion=_is_assertion,
             foreign_threads=foreign,
         )
 
@@ -477,6 +478,18 @@ class TestRunner:
             summary = f"{self._item.nodeid}: --concur-replay: {problem}"
             self.result.findings.append(Finding("uncontrolled", summary, 0, text, 0, None, report=summary))
             raise ReplayDiverged(summary)
+
+
+def _passing_in(error: BaseException) -> BaseException | None:
+    """Return what ends the test as it is: if nobody raised anything else, or somebody exits."""
+    errors = error.exceptions if isinstance(error, BaseExceptionGroup) else [error]
+    exits = [each for each in errors if isinstance(each, pytest.exit.Exception)]
+    return next(iter(exits), errors[0] if all(isinstance(each, PASSING) for each in errors) else None)
+
+
+def _is_assertion(error: BaseException) -> bool:
+    errors = error.exceptions if isinstance(error, BaseExceptionGroup) else [error]
+    return all(isinstance(each, AssertionError | pytest.fail.Exception) for each in errors)
 
 
 def _is_timeout(error: BaseException) -> bool:

@@ -28,7 +28,7 @@ class RandomWalk:
     def __init__(self, rng: Random, *, sticky: bool) -> None:
         self._rng = rng
         self._keep = 1 - 0.5 ** rng.randint(2, MOST_STICKY) if sticky else 0.0
-        self._expires = 0
+        self._expires: float = math.inf  # nothing is decided before the first question
 
     def next_turn(self, moment: Moment) -> tuple[int, int]:
         enabled = moment.enabled
