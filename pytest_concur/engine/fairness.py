@@ -11,6 +11,8 @@ from __future__ import annotations
 import _queue
 import _thread
 import dis
+import struct
+import sys
 import types
 from collections import deque
 from collections.abc import Sequence
@@ -38,7 +40,11 @@ _WITHOUT_STATE = frozenset({
     types.GetSetDescriptorType, types.MemberDescriptorType, property, _thread.RLock, ReferenceType,
     getattr(_thread, "_ThreadHandle", _thread.RLock),
 })  # fmt: skip
-_NOT_THE_PROGRAMS = frozenset({"pytest_concur", "_pytest", "pluggy"})
+_POINTER = struct.calcsize("P")
+_HEAP_TYPE, _IMMUTABLE_TYPE = 1 << 9, 1 << 8
+"""Bits of ``__flags__`` (Include/object.h): a class that was made while Python runs; one that cannot be changed."""
+
+_NOT_THE_PROGRAMS = frozenset({"pytest_concur", "_pytest", "pluggy", "_io"})
 
 
 class RoundRobin:
@@ -79,8 +85,9 @@ def state_of(frame: types.FrameType | None) -> Any:
         if _is_iterating(frame):
             return object()  # how far the iterator has come cannot be seen: always news
         known = frame.f_globals
-        for each in (*frame.f_locals.values(), *(known[name] for name in frame.f_code.co_names if name in known)):
-            values.read(each)
+        if str(known.get("__name__")).partition(".")[0] not in sys.stdlib_module_names:
+            for each in (*frame.f_locals.values(), *(known[name] for name in frame.f_code.co_names if name in known)):
+                values.read(each)
         state.append((id(frame.f_code), frame.f_lasti))
         frame = frame.f_back
     return (tuple(state), tuple(values.told)) if values.are_seen else object()
@@ -142,23 +149,27 @@ def _inside(value: Any, kind: type) -> Sequence[Any] | None:
 def _attributes(value: Any, kind: type) -> Sequence[Any] | None:
     """Return the values of an object's attributes and slots; ``None`` for an object of a class written in C."""
     found: list[Any] = []
-    is_written_in_python = False
-    for base in kind.__mro__:
+    for base in kind.__mro__[:-1]:
         descriptors = type.__getattribute__(base, "__dict__")
-        if "__module__" not in descriptors or base is object:
-            continue
-        is_written_in_python = True
-        slots = [each for each in descriptors.values() if type(each) is types.MemberDescriptorType]
         namespace = descriptors.get("__dict__")
         if type(namespace) is types.GetSetDescriptorType:
             found += namespace.__get__(value).values()
+        slots = [each for each in descriptors.values() if type(each) is types.MemberDescriptorType]
+        if not _is_written_in_python(base, len(slots)):
+            return None
         for slot in slots:
             try:
                 found.append(slot.__get__(value))
             except AttributeError:
                 found.append(None)
-    is_more = any(base in _CONTAINERS or base in _PLAIN for base in kind.__mro__)  # of which nothing is told
-    return found if is_written_in_python and not is_more else None
+    return found
+
+
+def _is_written_in_python(kind: type, slots: int) -> bool:
+    """Whether a class adds nothing to the one that it is made of but attributes, slots and weak references."""
+    assert kind.__base__ is not None, "it is not object"
+    added = kind.__basicsize__ - kind.__base__.__basicsize__ - _POINTER * slots
+    return bool(kind.__flags__ & _HEAP_TYPE) and not kind.__flags__ & _IMMUTABLE_TYPE and added <= 2 * _POINTER
 
 
 def _is_iterating(frame: types.FrameType) -> bool:

@@ -28,6 +28,26 @@ PROGRAMS = {
             partial(time.sleep, 0.01)()
             assert time.monotonic() >= before + 0.01
     """,
+    "who keeps a clock has one that goes on": """
+        from datetime import datetime
+
+        KEPT = []
+
+        @pytest.mark.concurrency(schedules=10)
+        def test_program(concur):
+            if not KEPT:
+                KEPT.extend([time.time, time.monotonic, time.perf_counter_ns, datetime.now])
+            before, sleep = time.monotonic, time.sleep
+            time.monotonic, time.sleep = lambda: 0.0, print
+            concur.run(int, int)
+            time.monotonic, time.sleep = before, sleep
+
+        def test_behind():
+            began = time.monotonic()
+            assert all(kept() for kept in KEPT)
+            time.sleep(0.01)
+            assert time.monotonic() >= began + 0.01
+    """,
     "a thread that has ended is nobody's": """
         import gc
         import weakref
@@ -81,7 +101,7 @@ def test_all_is_as_without(pytester):
 
     assert programs.misjudged(lambda _, test: passes(test)) == {}, programs.result.output
     without = run_pytest(pytester, *programs.files.values(), "--concur=off")
-    assert without.outcomes == {"passed": len(PROGRAMS)}
+    assert without.outcomes == programs.result.outcomes == {"passed": len(PROGRAMS) + 1}
 
 
 SERVED_IN_VAIN = """

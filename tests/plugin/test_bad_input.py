@@ -568,6 +568,10 @@ def test_a_report_is_a_file_that_others_may_read(pytester):
     assert refused.exit == pytest.ExitCode.USAGE_ERROR
     assert "--concur-json=folder: that is a folder" in refused.output
     assert not list(pytester.path.rglob("*.partial"))
+    nowhere = run_project(pytester, CORRECT, "--concur-json=plain/report.json")
+    assert nowhere.exit == pytest.ExitCode.USAGE_ERROR
+    assert "--concur-json=plain/report.json: the report cannot be written there" in nowhere.output
+    assert nowhere.outcomes == {"passed": 1}
 
 
 def test_a_list_in_the_ini_file_is_read(pytester):

@@ -426,3 +426,66 @@ def test_a_race_beside_a_look_at_the_clock_is_one(pytester):
     """
 
     assert run_project(pytester, module(text), UNHURRIED).kinds[0] == "assertion"
+
+
+LONG_LOOPS = {
+    "a global variable": "    global NUMBER\n    NUMBER = 0\n    while NUMBER < 3000:\n        NUMBER += 1",
+    "an attribute of a class": "    Box.y = 0\n    while Box.y < 3000:\n        Box.y += 1",
+    "an item deep inside": "    boxes = [[Box()]]\n    while boxes[0][0].x < 3000:\n        boxes[0][0].x += 1",
+    "an iterator": "    numbers = iter(range(9000))\n    while next(numbers) < 3000:\n        SEEN.x",
+}
+
+
+@pytest.mark.parametrize("loop", LONG_LOOPS.values(), ids=LONG_LOOPS.keys())
+def test_a_loop_that_gets_on_is_no_livelock(pytester, loop):
+    """It reaches ``max_steps``, and more is not known of it."""
+    text = f"""
+def work():
+{loop}
+
+
+@pytest.mark.concurrency(max_steps=2000, schedules=2)
+def test_program(concur):
+    concur.run(work, lambda: SEEN.x)
+"""
+    result = run_project(pytester, module("NUMBER = 0\nSEEN = Box()\nSEEN.x = 1\n") + text, UNHURRIED)
+
+    assert result.verdict == "inconclusive", result.output
+
+
+def test_objects_that_may_not_be_asked_are_left_alone_in_a_long_run(pytester):
+    """Their ways of being asked are code of the program, which would come to points of its own."""
+    text = """
+        class Lazy:
+            __slots__ = ("fields",)
+
+            def __init__(self):
+                self.fields = {}
+
+            def __getattr__(self, name):
+                return self.fields[name]
+
+            def __len__(self):
+                raise RuntimeError("not yet")
+
+            @property
+            def __class__(self):
+                raise RuntimeError("nobody is behind it")
+
+
+        @pytest.mark.concurrency(max_steps=4000, schedules=2)
+        def test_program(concur):
+            box, lock, lazy = Box(), threading.Lock(), Lazy()
+
+            def work():
+                number = 0
+                while number < 400:
+                    number += 1
+                    with lock:
+                        box.x += 1
+                return lazy is None
+
+            concur.run(work, work)
+            assert box.x == 800
+    """
+    assert_passes(run_project(pytester, module(text), UNHURRIED))

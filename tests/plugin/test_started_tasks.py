@@ -43,6 +43,17 @@ def test_what_a_started_task_raises_fails_the_test_although_nobody_asks(pytester
     assert replay(pytester, result.only.nodeid, found.token).findings[0].summary == found.summary
 
 
+@pytest.mark.parametrize("args", [(), ("--concur=off",)], ids=["without the marker", "off"])
+@pytest.mark.parametrize("end", ["", ".join()"])
+def test_so_it_does_where_nothing_is_controlled(pytester, args, end):
+    text = module("") + HEAD.replace("@pytest.mark.concurrency", "@pytest.mark.concurrency" if args else "")
+    text += f"task = concur.start(lambda: 1 / 0)\n    time.sleep(0.1)\n    task{end}\n"
+    result = run_project(pytester, text, *args)
+
+    assert result.outcomes == {"passed": 1, "errors": 1}, result.output
+    assert "ZeroDivisionError" in result.output
+
+
 ASKED = {
     "expected": "with pytest.raises(ZeroDivisionError):\n        concur.start(lambda: 1 / 0).result()",
     "after a join": """

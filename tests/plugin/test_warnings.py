@@ -236,6 +236,42 @@ def test_orders_that_cannot_meet_are_not_reported(pytester: pytest.Pytester) -> 
     assert ran.misjudged(lambda _, test: passes(test)) == {}, ran.result.output
 
 
+def test_an_order_that_ends_in_no_deadlock_is_not_reported(pytester: pytest.Pytester) -> None:
+    """The first reader takes the writers' lock while it counts, and never finds it held by a reader."""
+    text = """
+        class ReadersAndWriters:
+            def __init__(self):
+                self.readers, self.count, self.write = 0, threading.Lock(), threading.Lock()
+
+            def begin(self):
+                with self.count:
+                    self.readers += 1
+                    if self.readers == 1:
+                        self.write.acquire()
+
+            def end(self):
+                with self.count:
+                    self.readers -= 1
+                    if self.readers == 0:
+                        self.write.release()
+
+
+        @pytest.mark.concurrency(lock_order="error", outcome="any"{more})
+        def test_program(concur):
+            lock = ReadersAndWriters()
+
+            def read():
+                lock.begin()
+                lock.end()
+
+            concur.run(read, read)
+    """
+    complete = run_project(pytester, module(text.replace("{more}", "")), UNHURRIED)
+    assert_passes(complete)
+    assert complete.only.explored["complete"]
+    assert_fails(run_project(pytester, module(text.replace("{more}", ", schedules=1"))), ["lock-order"])
+
+
 def test_a_ring_of_three_is_a_cycle(pytester: pytest.Pytester) -> None:
     """Three tasks, each of which takes the next one's lock, form one cycle."""
     text = module(

@@ -55,6 +55,15 @@ def test_random_walk_reaches_every_interleaving():
     assert len(seen) == comb(6, 3)
 
 
+def test_the_first_question_may_keep_the_task_that_runs():
+    """The body goes on in half of 200 walks, and in none or all of them with p = 2**-199."""
+    rng = Random(3)
+    moment = Moment(enabled=[0, 1], current=0)
+    first = {RandomWalk(rng, sticky=False).next_turn(moment)[0] for _ in range(200)}
+
+    assert first == {0, 1}
+
+
 def test_uniform_walk_tosses_a_fair_coin_at_each_point():
     """The second letter equals the first in half of the walks; 4,000 walks are off by 200 with p < 1e-9 (Hoeffding)."""
     rng = Random(2)
