@@ -101,6 +101,8 @@ class Concur:
             BaseExceptionGroup: what they raised, if several failed.
         """
         __tracebackhide__ = True
+        if names is not None and (isinstance(names, str) or not all(isinstance(each, str) and each for each in names)):
+            raise ConcurrencyUsageError(f"concur.run got names={names!r}; give a list of words, one for each function")
         if names is not None and len(names) != len(functions):
             raise ConcurrencyUsageError(
                 f"concur.run got {len(functions)} functions and {len(names)} names; give one name for each function"
@@ -183,6 +185,10 @@ class Concur:
         Raises:
             ResultsDiffer: the results are not equal.
         """
+        if isinstance(workers, int):
+            raise ConcurrencyUsageError(
+                f"concur.compare got workers={workers!r}; give the numbers to compare, such as [1, 2, {workers}]"
+            )
         from pytest_concur.measure.workload import Comparing
         from pytest_concur.model.measurement import Comparison
 

@@ -384,6 +384,8 @@ class Execution(Escapes):
         if len(self.tasks) == 1:
             self.numbering.end_early()
         task = Task(len(self.tasks), self._names.unique(name), function, daemon=daemon)
+        if is_bare:
+            task.is_bare = True
         self._meter.settle()
         self.tasks.append(task)
         carrier.carry(task, self._run_task, handle, may_be_used_again=is_bare and self._uses_threads_again)

@@ -178,6 +178,7 @@ class Hooks:
             "thread_failed": self.thread_failed,
             "started_already": self.started_already,
             "target": self.target,
+            "dummy_name": self.dummy_name,
             "looked_at": self.looked_at,
             "selected": self._wake_ups.selected,
             "awaited": self._wake_ups.awaited,
@@ -348,6 +349,14 @@ class Hooks:
     def started_already(self, wait: Any) -> Any:
         """``Thread.start`` is about to wait for its thread, which has been waited for."""
         return wait if self.mine() is None else _nothing
+
+    def dummy_name(self, new_name: Any) -> Any:
+        """A task asks for its thread, which ``threading`` does not know: it is called like the task."""
+        execution = self.mine()
+        if execution is None or not execution.current.is_bare:
+            return new_name
+        name = execution.current.name
+        return lambda template: name
 
     def target(self, function: Any) -> Any:
         """A thread or a pool is about to call what it was given."""

@@ -44,6 +44,9 @@ class Task:
     is_unhandled = False
     """The exception reached the end of a thread, so that nobody can have handled it."""
 
+    is_bare = False
+    """Nobody is to know its thread: it was started by this project's own fixture."""
+
     stands = False
     """It stands before something that it will take, and has not tried yet."""
 

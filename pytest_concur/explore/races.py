@@ -11,8 +11,11 @@ what follows from it is not reported too; calls of container methods race with i
 
 from __future__ import annotations
 
+import dis
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from functools import cache
+from types import CodeType
 
 from pytest_concur.model.operation import Operation
 from pytest_concur.model.witness import Stack
@@ -71,7 +74,8 @@ class RaceDetector:
         self._released: dict[Hashable, dict[int, int]] = {}
         self._held: dict[int, dict[Hashable, str]] = {}
         self._places: dict[tuple[Hashable, Hashable], _Place] = {}
-        self._polls: dict[tuple[int, Hashable, Hashable, Stack], int] = {}
+        self._polls: dict[Hashable, int] = {}
+        self._looping: set[Hashable] = set()
         self._writers: dict[tuple[Hashable, Hashable], set[int]] = {}
         self._guarded_reads: dict[tuple[Hashable, Hashable, str], set[Hashable]] = {}
         self._found: dict[frozenset[tuple[str, int]], tuple[Access, Access]] = {}
@@ -151,8 +155,10 @@ class RaceDetector:
             self._writers.setdefault(where, set()).add(access.task)
             return
         place.reads[access.task] = access
-        key = access.task, *where, access.stack
+        key = _poll(access, where)
         self._polls[key] = self._polls.get(key, 0) + 1
+        if key not in self._looping and _is_in_loop(*access.stack[0]):
+            self._looping.add(key)
         if access.held:
             self._guarded_reads.setdefault((*where, access.stack[0][0].co_qualname), set()).update(access.held)
 
@@ -179,7 +185,8 @@ class RaceDetector:
                 "it may be benign: the reader looks again while it holds the writer's lock (double-checked locking); "
                 "right only if the value is complete before it is stored"
             )
-        is_looking = self._polls.get((reader.task, *where, reader.stack), 0) >= POLLS
+        key = _poll(reader, where)
+        is_looking = key in self._looping and self._polls[key] >= POLLS
         if is_looking and reader.task not in self._writers.get(where, set()):
             return (
                 "it may be benign: the reader only looks at it, again and again (a flag); Python reads and writes it "
@@ -211,6 +218,20 @@ _STRUCTURE = "structure"
 
 def _type_of(operation: Operation) -> object:
     return operation.family[0] if isinstance(operation.family, tuple) else None
+
+
+def _poll(access: Access, where: tuple[Hashable, Hashable]) -> Hashable:
+    """Name the line at which a task reads a place; a loop tests its condition at two places of it, above and below."""
+    return access.task, where, line_of(access.stack), access.stack[1:]
+
+
+@cache
+def _is_in_loop(code: CodeType, offset: int) -> bool:
+    return any(
+        instruction.argval <= offset <= instruction.offset
+        for instruction in dis.get_instructions(code)
+        if "JUMP_BACKWARD" in instruction.opname
+    )
 
 
 def line_of(stack: Stack) -> tuple[str, int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Collection, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from pytest_concur.engine.outside import Signs
@@ -50,6 +50,8 @@ class Suspicion:
     """Shows it when it is run again with a witness."""
 
     sites: Hashable
+    excuse: str = ""
+    """Why it may do no harm; empty if nothing speaks for that."""
 
     @property
     def key(self) -> Hashable:
@@ -112,6 +114,9 @@ def suspicions(lab: Laboratory, seed: int, kinds: frozenset[Kind]) -> tuple[list
         if has_escaped:  # what it was put in order by, nobody has seen
             is_ordered_outside = "data-race" in kinds and not found
             break
+        for each in seen:
+            if each.excuse and each.key in found and not found[each.key].excuse:
+                found[each.key] = replace(found[each.key], excuse=each.excuse)  # which only a longer look shows
         if any(_is_new(each, kinds, found) for each in seen):
             signs = Signs(lab.patch.is_users)
             named, _, _ = witness(lab, make_scheduler, signs=signs)
@@ -159,7 +164,7 @@ def _of_race(race: Race, names: Sequence[str], schedule: Schedule) -> Suspicion:
     where = " and ".join(sorted({f"{os.path.basename(file)}:{line}" for file, line in race.sites}))
     summary = f"data race: {place} is {done} by two tasks and nothing puts that in order ({where})"
     lines = [line for access in (race.earlier, race.later) for line in _access_lines(access, names)]
-    return Suspicion("data-race", summary, (*lines, *([race.excuse] if race.excuse else [])), schedule, race.sites)
+    return Suspicion("data-race", summary, tuple(lines), schedule, race.sites, race.excuse)
 
 
 def _access_lines(access: Access, names: Sequence[str]) -> list[str]:

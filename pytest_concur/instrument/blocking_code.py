@@ -22,6 +22,7 @@ _BLOCKING_NAMES = INTERCEPTED_METHODS - _QUEUE_NAMES - {"time"}
 _ROLES: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("threading", "Thread._bootstrap_inner"): {"run": "thread_begins", "_invoke_excepthook": "thread_failed"},
     ("threading", "Thread.start"): {"wait": "started_already"},
+    ("threading", "_DummyThread.__init__"): {"_newname": "dummy_name"},
     ("threading", "Thread.run"): {"_target": "target"},
     ("threading", "Timer.run"): {"function": "target"},
     ("concurrent.futures.thread", "_WorkItem.run"): {"fn": "target"},

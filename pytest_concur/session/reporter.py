@@ -119,7 +119,7 @@ class Reporter:
                     self._result.nodeid,
                     suspicion.kind,
                     suspicion.summary,
-                    suspicion.lines,
+                    (*suspicion.lines, *([suspicion.excuse] if suspicion.excuse else [])),
                     replay_line(self._result.nodeid, self._flags, token),
                 ),
             )

@@ -90,3 +90,31 @@ def test_a_list_of_functions_is_refused_with_the_remedy(pytester):
     result = run_project(pytester, module("") + HEAD + "concur.run([print, print])")
 
     assert "concur.run(*functions)" in result.output
+
+
+def test_the_thread_of_a_task_has_its_name(pytester):
+    """So that what is printed and logged can be told apart; a thread that the code starts by itself has its own."""
+    text = """
+        import _thread
+
+
+        @pytest.mark.concurrency(schedules=20)
+        def test_program(concur):
+            def ask():
+                return threading.current_thread().name
+
+            assert concur.run(ask, ask, names=["left", "right"]) == ["left", "right"]
+            seen = queue.Queue()
+            _thread.start_new_thread(lambda: seen.put(ask()), ())
+            assert seen.get().startswith("Dummy")
+    """
+    assert_passes(run_project(pytester, module(text), UNHURRIED))
+
+
+@pytest.mark.parametrize("names", ["'ab'", "['a', 2]", "['a', '']"])
+def test_names_are_words(pytester, names):
+    body = f"concur.run(int, int, names={names})\n"
+    result = run_project(pytester, module("") + HEAD + body, UNHURRIED)
+
+    assert "give a list of words, one for each function" in result.output
+    assert result.verdict == "failed"

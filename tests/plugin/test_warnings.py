@@ -361,3 +361,28 @@ def test_who_tries_for_a_time_is_in_nobody_s_way(pytester):
     """
 
     assert_passes(run_project(pytester, module(text), UNHURRIED))
+
+
+def test_a_flag_that_stops_a_thread_is_told_as_one(pytester: pytest.Pytester) -> None:
+    """However seldom it is looked at: a loop tests its condition at two places of one line."""
+    text = """
+        class Service:
+            running = True
+
+            def serve(self):
+                while self.running:
+                    time.sleep(0.01)
+
+
+        @pytest.mark.concurrency
+        def test_program():
+            service = Service()
+            thread = threading.Thread(target=service.serve)
+            thread.start()
+            service.running = False
+            thread.join()
+    """
+    result = run_project(pytester, module(text))
+
+    assert_passes(result, warnings=["data-race"])
+    assert "it may be benign" in result.output
