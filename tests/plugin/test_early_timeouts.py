@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from project import UNHURRIED, assert_fails, module, passes, replay, run_project
+from shares import share_out
 
 EXPLORE = ("--concur-timeouts=explore", UNHURRIED)
 
@@ -67,7 +68,7 @@ IN_THE_MIDDLE_OF_WORK = {
     "strategy",
     ["random", "auto", *(pytest.param(name, marks=pytest.mark.exhaustive) for name in ("pct", "pos", "urw", "surw"))],
 )
-@pytest.mark.parametrize("program", IN_THE_MIDDLE_OF_WORK.values(), ids=IN_THE_MIDDLE_OF_WORK)
+@share_out("program", IN_THE_MIDDLE_OF_WORK)
 def test_a_time_out_may_fire_while_one_task_works(pytester, program, strategy):
     """Where points of a lone task ask nobody, that is never tried, or it does not replay."""
     options = (f"--concur-strategy={strategy}", "--concur-schedules=5000", *EXPLORE)

@@ -7,6 +7,7 @@ import textwrap
 
 import pytest
 from project import UNHURRIED, assert_fails, fails, module, replay, run_project, run_pytest
+from shares import share_out
 
 from pytest_concur.model.schedule import decode
 
@@ -103,7 +104,7 @@ BEFORE_THE_CALL = {
 }
 
 
-@pytest.mark.parametrize("body", BEFORE_THE_CALL.values(), ids=BEFORE_THE_CALL.keys())
+@share_out("body", BEFORE_THE_CALL)
 def test_what_the_arguments_of_a_method_run_comes_before_the_method(pytester, body):
     """Another task may come in between; the search knows, and claims no more than it has tried."""
     body = textwrap.indent(textwrap.dedent(body).strip(), 4 * " ")
@@ -146,7 +147,7 @@ TAKEN_APART = {
 }
 
 
-@pytest.mark.parametrize("body", TAKEN_APART.values(), ids=TAKEN_APART.keys())
+@share_out("body", TAKEN_APART)
 def test_what_is_taken_apart_may_have_been_changed_by_half(pytester, body):
     text = """
         @pytest.mark.concurrency
@@ -377,7 +378,7 @@ MET_BY_OTHER_WAYS = {
 }
 
 
-@pytest.mark.parametrize("body", MET_BY_OTHER_WAYS.values(), ids=MET_BY_OTHER_WAYS.keys())
+@share_out("body", MET_BY_OTHER_WAYS)
 def test_what_tasks_share_is_met_by_whatever_way(pytester, body):
     pytester.makepyfile(
         shop="""

@@ -6,6 +6,7 @@ import signal
 
 import pytest
 from project import UNHURRIED, assert_fails, module, replay, run_project
+from shares import share_out
 
 HELPERS = """
     import signal
@@ -126,7 +127,7 @@ NEED_TIME = {
 
 
 @pytest.mark.skipif(getattr(signal, "SIGUSR1", None) != 10, reason="the programs send signal 10, SIGUSR1 on Linux")
-@pytest.mark.parametrize("text", NEED_TIME.values(), ids=NEED_TIME.keys())
+@share_out("text", NEED_TIME)
 def test_the_outside_gets_real_time(pytester, text):
     """Each of these tests is right. Virtual time alone would call it a failure; no schedule is to blame for it."""
     test = run_project(pytester, module(HELPERS) + module(text)).test("test_program")
@@ -224,7 +225,7 @@ SHORT_TIME_OUTS = {
 }
 
 
-@pytest.mark.parametrize("text", SHORT_TIME_OUTS.values(), ids=SHORT_TIME_OUTS.keys())
+@share_out("text", SHORT_TIME_OUTS)
 def test_a_task_that_waits_in_the_system_does_not_keep_others_from_running(pytester, text):
     """The time-out passes in real time, while the task that would prevent it has no turn: that is our doing."""
     test = run_project(pytester, module(HELPERS) + module(text)).test("test_program")

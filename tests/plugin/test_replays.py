@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Collection
 
 import pytest
 from project import UNHURRIED, module, run_programs, run_pytest
+from shares import shared_out
 
 pytest_plugins = ["pytester"]
 
@@ -89,11 +91,9 @@ DEADLOCKS = {
 }
 
 
-def programs(strategy: str) -> dict[str, str]:
+def programs(strategy: str, shapes: Collection[str]) -> dict[str, str]:
     head = module("") + LOCKED.replace("STRATEGY", strategy)
-    return {
-        what: head + textwrap.indent(textwrap.dedent(body).strip(), 4 * " ") + "\n" for what, body in DEADLOCKS.items()
-    }
+    return {what: head + textwrap.indent(textwrap.dedent(DEADLOCKS[what]).strip(), 4 * " ") + "\n" for what in shapes}
 
 
 @pytest.mark.parametrize(
@@ -107,12 +107,14 @@ def programs(strategy: str) -> dict[str, str]:
         ),
     ],
 )
-def test_the_token_of_a_deadlock_replays_it(pytester, strategy):
+@shared_out
+def test_the_token_of_a_deadlock_replays_it(pytester, strategy, part):
     """Where operations are watched, taking a lock is one step; where not, whoever cannot have it has a turn to see."""
-    run = run_programs(pytester, programs(strategy), UNHURRIED)
+    shapes = part(DEADLOCKS)
+    run = run_programs(pytester, programs(strategy, shapes), UNHURRIED)
     assert not run.misjudged(lambda _, test: test.kinds == ("deadlock",))
 
-    for what in DEADLOCKS:
+    for what in shapes:
         (test,) = run.of(what)
         again = run_pytest(pytester, test.nodeid, f"--concur-replay={test.findings[0].token}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from project import UNHURRIED, assert_fails, module, replay, run_project
+from shares import share_out
 
 HELPERS = """
     import sqlite3
@@ -134,7 +135,7 @@ CORRECT = {
 }
 
 
-@pytest.mark.parametrize("text", RACY.values(), ids=RACY.keys())
+@share_out("text", RACY)
 def test_a_race_through_the_system_is_found(pytester, text):
     """No object of Python's is shared; the schedule decides all the same, and the token replays it."""
     result = run_project(pytester, module(HELPERS) + module(text), UNHURRIED)
@@ -165,7 +166,7 @@ def test_the_gil_does_not_prevent_it(pytester):
     assert assert_fails(run_project(pytester, module(text), UNHURRIED), ["assertion"]).gil == "reachable"
 
 
-@pytest.mark.parametrize("text", CORRECT.values(), ids=CORRECT.keys())
+@share_out("text", CORRECT)
 def test_what_the_system_keeps_apart_passes(pytester, text):
     """The twins are right. No order of theirs is wrong, and none is said to be the last."""
     test = run_project(pytester, module(HELPERS) + module(text), UNHURRIED).test("test_program")
