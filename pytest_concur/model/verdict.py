@@ -107,6 +107,9 @@ class TestResult:
     unmeasured: list[str] = field(default_factory=list)
     """Why measurements that might have failed the test say nothing."""
 
+    is_expected: bool = False
+    """It failed, and pytest expects that (``xfail``)."""
+
     is_step_limited: bool = False
     """A run was cut at ``max_steps`` without a verdict."""
 

@@ -18,6 +18,7 @@ def as_dict(result: TestResult) -> dict[str, Any]:
     return {
         "nodeid": result.nodeid,
         "verdict": result.verdict,
+        "expected": result.is_expected,
         "findings": [
             {
                 "kind": finding.kind,

@@ -297,6 +297,7 @@ class PluginState:
         is_unexpected_pass = str(report.longrepr).startswith("[XPASS(strict)]")
         if report.failed and result.verdict == "passed" and not is_unexpected_pass:
             result.uncontrolled.append(Uncontrolled("what failed outside the runs", item.nodeid))
+        result.is_expected = result.verdict == "failed" and report.skipped and hasattr(report, "wasxfail")
         report.concur = as_dict(result)  # type: ignore[attr-defined]
         finding = next((each for each in result.findings if not each.is_warning), None)
         if report.failed and finding is not None and finding.report:
@@ -372,6 +373,8 @@ class PluginState:
         schedules = sum(each["explored"]["schedules"] for each in self._results.values())
         verdicts = [each["verdict"] for each in self._results.values()]
         counts = ", ".join(f"{verdicts.count(v)} {v}" for v in ("passed", "failed", "inconclusive") if v in verdicts)
+        if expected := sum(each["expected"] for each in self._results.values()):
+            counts = counts.replace(" failed", f" failed ({expected} as expected)")
         complete = sum(each["explored"]["complete"] for each in self._results.values())
         all_orders = f", {complete} of them in all orders there are" if complete else ""
         terminal.write_line(f"concurrency: {len(verdicts)} tests, {schedules} schedules: {counts}{all_orders}")

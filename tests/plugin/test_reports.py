@@ -517,3 +517,30 @@ def test_queues_have_names_in_reports_of_deadlocks(pytester):
 
     assert "Queue.put() of Pipe.jobs" in found.summary
     assert "Queue.put() of Pipe.results" in found.summary
+
+
+def test_expected_failures_are_told_as_such(pytester):
+    """And a test that passes although it is expected to fail has still been seen to pass by us."""
+    text = """
+        @pytest.mark.xfail
+        @pytest.mark.concurrency
+        def test_program(concur):
+            box = Box()
+
+            def add():
+                box.x += 1
+
+            concur.run(add, add)
+            assert box.x == 2
+
+
+        @pytest.mark.xfail(strict=True)
+        @pytest.mark.concurrency
+        def test_other(concur):
+            concur.run(int, int)
+    """
+    result = run_project(pytester, module(text), UNHURRIED)
+
+    assert [test.verdict for test in result.tests] == ["passed", "failed"]
+    assert "1 failed (1 as expected)" in result.output
+    assert result.outcomes == {"xfailed": 1, "failed": 1}
