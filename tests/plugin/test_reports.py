@@ -543,4 +543,4 @@ def test_expected_failures_are_told_as_such(pytester):
 
     assert [test.verdict for test in result.tests] == ["passed", "failed"]
     assert "1 failed (1 as expected)" in result.output
-    assert result.outcomes == {"xfailed": 1, "failed": 1}
+    assert result.outcomes == {"xfailed": 1, "failed": 1, "warnings": 1}
