@@ -17,7 +17,7 @@ from pytest_concur.model.waiting import Place, Waiting
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _LIBRARY_MODULES = (
     "threading", "queue", "concurrent.futures", "contextlib", "logging", "_weakrefset", "functools", "socket",
-    "selectors",
+    "selectors", "subprocess", "ssl", "http", "urllib", "multiprocessing", "asyncio",
 )  # fmt: skip
 
 _BEGINNINGS = ("Thread._bootstrap", "Thread.run", "Timer.run")
