@@ -33,6 +33,9 @@ ROUNDS = 50
 MOST_VALUES = 400
 """Objects behind the variables of a task that are looked at."""
 
+MOST_ITEMS = 4_000
+"""And what they hold."""
+
 _PLAIN = frozenset({int, float, complex, str, bytes, bool, type(None), range, type(...)})
 _CONTAINERS = frozenset({list, tuple, set, frozenset, dict, deque, bytearray})
 _WITHOUT_STATE = frozenset({
@@ -78,7 +81,7 @@ class RoundRobin:
 def state_of(frame: types.FrameType | None) -> Any:
     """Return where a stack stands and what its variables hold; what equals nothing else if that cannot be seen."""
     state: list[Any] = []
-    values = _Values()
+    values: list[Any] = []
     while frame is not None and is_ours(frame):
         frame = frame.f_back
     while frame is not None and not is_ours(frame):
@@ -86,42 +89,38 @@ def state_of(frame: types.FrameType | None) -> Any:
             return object()  # how far the iterator has come cannot be seen: always news
         known = frame.f_globals
         if str(known.get("__name__")).partition(".")[0] not in sys.stdlib_module_names:
-            for each in (*frame.f_locals.values(), *(known[name] for name in frame.f_code.co_names if name in known)):
-                values.read(each)
+            values += frame.f_locals.values()
+            values += (known[name] for name in frame.f_code.co_names if name in known)
         state.append((id(frame.f_code), frame.f_lasti))
         frame = frame.f_back
-    return (tuple(state), tuple(values.told)) if values.are_seen else object()
+    told = _told(values)
+    return object() if told is None else (tuple(state), told)
 
 
-class _Values:
-    """What lies behind variables, read without running anybody's code."""
+def _told(values: Sequence[Any]) -> tuple[Any, ...] | None:
+    """Return what lies behind some values; ``None`` if something is not understood, or there is too much.
 
-    def __init__(self) -> None:
-        self.told: list[Any] = []
-        self.are_seen = True
-        """False if something is not understood, or if there is too much."""
-
-        self._met: set[int] = set()
-
-    def read(self, value: Any) -> None:
+    It is read without running anybody's code.
+    """
+    told: list[Any] = []
+    met: set[int] = set()
+    left = list(values)
+    while left:
+        value = left.pop()
         kind = type(value)
         if kind in _PLAIN:
-            self.told.append(repr(value))
-            return
-        self.told.append((kind, id(value)))
-        if id(value) in self._met or kind in _WITHOUT_STATE or kind.__module__.partition(".")[0] in _NOT_THE_PROGRAMS:
-            return
-        self._met.add(id(value))
-        if len(self._met) > MOST_VALUES:
-            self.are_seen = False
-        if not self.are_seen:
-            return
+            told.append(repr(value))
+            continue
+        told.append((kind, id(value)))
+        package = str(type.__getattribute__(kind, "__module__")).partition(".")[0]
+        if id(value) in met or kind in _WITHOUT_STATE or package in _NOT_THE_PROGRAMS:
+            continue
+        met.add(id(value))
         inside = _inside(value, kind)
-        if inside is None:
-            self.are_seen = False
-            return
-        for each in inside:
-            self.read(each)
+        if inside is None or len(met) > MOST_VALUES or len(left) + len(inside) > MOST_ITEMS:
+            return None
+        left += inside
+    return tuple(told)
 
 
 def _inside(value: Any, kind: type) -> Sequence[Any] | None:

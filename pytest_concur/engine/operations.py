@@ -264,12 +264,14 @@ def attribute_set_by(numbering: Numbering, call: tuple[Any, ...]) -> Operation |
         numbering: The numbers of the run.
         call: A function and its arguments.
     """
-    function = call[0]
-    if function == object.__setattr__:
-        owner, name = call[1:3]
+    function, *arguments = call
+    if function is object.__setattr__ and arguments:
+        owner, *arguments = arguments
     elif type(function) is MethodWrapperType and function.__name__ == "__setattr__":
-        owner, name = function.__self__, call[1]
+        owner = function.__self__
     else:
+        return None
+    if len(arguments) != 2 or type(name := arguments[0]) is not str:
         return None
     return Operation("attribute", numbering.of(owner), name, True, (type(owner), name))
 
