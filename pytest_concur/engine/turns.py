@@ -18,11 +18,12 @@ from typing import Any, ClassVar, NoReturn
 from pytest_concur.engine import carrier, outside
 from pytest_concur.engine.carrier import get_ident
 from pytest_concur.engine.clock import VirtualClock
-from pytest_concur.engine.fairness import SHARE, RoundRobin, state_of
+from pytest_concur.engine.fairness import SHARE, RoundRobin
 from pytest_concur.engine.frames import place_of, site_of, waiting_of
 from pytest_concur.engine.meter import Meter
 from pytest_concur.engine.record import Ending, Record
 from pytest_concur.engine.stacks import stacks
+from pytest_concur.engine.state import state_of
 from pytest_concur.engine.task import Task
 from pytest_concur.errors import TaskAborted
 from pytest_concur.instrument.countdown import Countdown

@@ -8,8 +8,11 @@ from itertools import product
 
 from pytest_concur.model.trace import ScheduleTrace, Step
 
+MOST_STEPS = 200
+"""Accesses of a place that are looked at in search of tasks that cross, the latest."""
+
 MOST_PAIRS = 100
-"""Pairs of two tasks looked at in each direction, the latest."""
+"""Pairs of two tasks, in each direction, the latest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +49,11 @@ def explanation(trace: ScheduleTrace) -> Intrusion | Crossing | None:
     """
     found = sorted(intrusions(trace), key=lambda each: each.between.is_call)
     among_tasks = [each for each in found if each.before.task and each.between.task]
+    if among_tasks:
+        return among_tasks[0]
     crossed = crossings(trace)
     crossed_tasks = [each for each in crossed if all(step.task for step in each.steps)]
-    best: list[Intrusion | Crossing] = [*among_tasks, *crossed_tasks, *found, *crossed]
+    best: list[Intrusion | Crossing] = [*crossed_tasks, *found, *crossed]
     return best[0] if best else None
 
 
@@ -95,7 +100,8 @@ def crossings(trace: ScheduleTrace) -> list[Crossing]:
     """
     order = {id(step): index for index, step in enumerate(trace.steps)}
     pairs: dict[tuple[int, int], list[tuple[Step, Step]]] = {}
-    for steps in by_place(trace.steps):
+    for same in by_place(trace.steps):
+        steps = same[-MOST_STEPS:]
         for index, later in enumerate(steps):
             for earlier in steps[:index]:
                 conflicts = earlier.task != later.task and (earlier.writes or later.writes)

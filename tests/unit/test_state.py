@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pytest_concur.engine.fairness import state_of
+from pytest_concur.engine.state import state_of
 
 ROUNDS = 4
 """Rounds looked at; the first one is met at another place, as a loop tests its condition above and below."""
