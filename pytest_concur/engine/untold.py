@@ -42,6 +42,8 @@ def note_handed(execution: Execution, form: Form, told: str, values: tuple[Any, 
     if form == "call" and values[0] is globals:
         execution.record.untold = "variables are reached by way of globals(), and no operation tells which"
     if _is_alone(execution):
+        if form == "names" or (form == "call" and values[0] is vars and len(values) > 1):
+            execution.record.untold = "an object's __dict__ may have been kept, and no operation tells what it is"
         return
     if form == "call" and any(values[0] is each for each in _COUNT_THREADS):
         execution.record.untold = "threads are counted, and no operation tells when they end"

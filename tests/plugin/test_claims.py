@@ -27,6 +27,15 @@ def test_program(concur):
 """
 
 NOT_TOLD = {
+    "a dictionary of attributes that was kept": """
+        box = Box()
+        kept = vars(box)
+
+        def change():
+            kept["x"] = 1
+
+        concur.run(change, lambda: box.x)
+    """,
     "a cache": """
         cached = functools.lru_cache(lambda key: key)
         concur.run(lambda: cached(1), lambda: cached(1))
