@@ -14,7 +14,7 @@ from __future__ import annotations
 import dis
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 from types import CodeType
 
 from pytest_concur.model.operation import Operation
@@ -225,7 +225,7 @@ def _poll(access: Access, where: tuple[Hashable, Hashable]) -> Hashable:
     return access.task, where, line_of(access.stack), access.stack[1:]
 
 
-@cache
+@lru_cache(maxsize=1_000)
 def _is_in_loop(code: CodeType, offset: int) -> bool:
     return any(
         instruction.argval <= offset <= instruction.offset

@@ -34,6 +34,16 @@ FOUND = {
         concur.run(lambda: reserve(0), lambda: reserve(1))
         assert seats.count("bob") == 1
     """,
+    "values of a dictionary that are searched": """
+        seats = {"left": None, "right": None}
+
+        def reserve(seat):
+            if "bob" not in seats.values():
+                seats[seat] = "bob"
+
+        concur.run(lambda: reserve("left"), lambda: reserve("right"))
+        assert list(seats.values()).count("bob") == 1
+    """,
     "a slice that begins elsewhere": """
         items = [0, 1, 1]
 
