@@ -63,8 +63,8 @@ ONLY_HERE = 4
 """References to an iterator that only the loop has: on the frame's stack, in what is told, two of the one who asks."""
 
 _CONTAINERS: tuple[Any, ...] = ([], {}, {}.keys(), {}.values(), {}.items(), deque(), bytearray())
-_SHOW_VALUES = frozenset({type({}.values()), type({}.items())})
-_SHOW_ANOTHER = _SHOW_VALUES | {memoryview, MappingProxyType, type({}.keys())}
+_SHOW_WITHOUT_KEYS = frozenset({memoryview, type({}.values()), type({}.items())})
+_SHOW_ANOTHER = _SHOW_WITHOUT_KEYS | {MappingProxyType, type({}.keys())}
 """Types of objects whose items are those of another one."""
 
 READS_WHAT_IT_GOES_OVER = frozenset(
@@ -141,7 +141,7 @@ def operation_teller(
             return Operation(DELEGATED_ITEM, number, None, writes, family)
         if not writes and adds_missing(owner, values[1:]):
             return Operation(kind, number, None, True, family)
-        if type(values[0]) in _SHOW_VALUES:
+        if type(values[0]) in _SHOW_WITHOUT_KEYS:
             return Operation(kind, number, None, writes, family)
         goes_through = name == "in" or (writes and len(values) < STORED)  # what is deleted moves what follows
         return Operation(kind, number, _part_of(owner, values[1:], goes_through=goes_through), writes, family)
