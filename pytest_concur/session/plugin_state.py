@@ -387,19 +387,18 @@ class PluginState:
             terminal.write_line(f"concurrency: rewritten code could not be cached ({cache.problem}); runs start slower")
 
     def _summarize_measurements(self, terminal: Any) -> None:
-        lines = [each["summary"] for result in self._results.values() for each in result["measurements"]]
-        if lines:
+        measured = [each for result in self._results.values() for each in result["measurements"]]
+        if measured:
             terminal.write_line("measured:")
-            for line in lines:
-                terminal.write_line(f"  {line}")
-        reasons = {
-            each["baseline"]["detail"]
-            for result in self._results.values()
-            for each in result["measurements"]
-            if each["baseline"]["status"] == "none" and each["baseline"]["detail"]
-        }
-        for reason in sorted(reasons):
-            terminal.write_line(f"  {reason}")
+            for each in measured:
+                terminal.write_line(f"  {each['summary']}")
+        reasons: dict[str, list[str]] = {}  # why there is no baseline: of what
+        for each in measured:
+            if each["baseline"]["status"] == "none" and each["baseline"]["detail"]:
+                reasons.setdefault(each["baseline"]["detail"], []).append(each["name"])
+        for reason, names in sorted(reasons.items()):
+            of_some = f" ({', '.join(names)})" if len(names) < len(measured) else ""
+            terminal.write_line(f"  {reason}{of_some}")
         left = sum(each["not_measured_under_xdist"] for each in self._results.values())
         if left:
             terminal.write_line(

@@ -190,6 +190,9 @@ class TestRunner:
         for name in self._options.scope:
             if not any(has_prefix(module, {name}) for module in list(sys.modules)):
                 self.result.notes.append(f"scope: there is no module {name!r}, or the test has not imported it")
+        asks_speed = any("min_speedup" in marker.kwargs for marker in self._item.iter_markers("concurrency"))
+        if asks_speed and self._measuring is None:
+            self.result.notes.append("min_speedup: nothing was compared: the test calls no concur.compare")
         if reference.task_count == 1 and self._measuring is None:
             self.result.notes.append(
                 "nothing ran beside the test's body: start tasks with concur.run, or with threads=N, or start threads"

@@ -588,7 +588,11 @@ def test_a_list_in_the_ini_file_is_read(pytester):
 
 @pytest.mark.parametrize(
     ("marker", "note"),
-    [("", "nothing ran beside the test's body"), ("scope=['no.such_module']", "there is no module 'no.such_module'")],
+    [
+        ("", "nothing ran beside the test's body"),
+        ("scope=['no.such_module']", "there is no module 'no.such_module'"),
+        ("min_speedup=2", "min_speedup: nothing was compared"),
+    ],
 )
 def test_what_is_most_likely_a_mistake_is_told(pytester, marker, note):
     text = f"""
