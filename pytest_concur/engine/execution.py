@@ -199,7 +199,8 @@ class Execution(Escapes):
         waiting = self._waiting()
         if self._is_draining and not has_cycle(waiting):
             self.record.leaked = self._left_behind()
-            self._finish_early("leak", waiting)
+            body = self.tasks[0].name  # it has returned: it is we who wait for the others
+            self._finish_early("leak", [each for each in waiting if each.task != body])
         else:
             self._finish_early("deadlock", waiting)
 
