@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import re
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
@@ -123,12 +124,16 @@ def _taking_cell(taking: Taking) -> tuple[int, str, None]:
 def _cell(step: Step) -> str:
     verb = "calls" if step.is_call else "writes" if step.writes else "reads"
     effect = f"[{verb} {step.value}]" if step.value is not None else f"[{verb}]"
-    return _text(step.place, effect)
+    return _text(step.place, effect, step.shown)
 
 
-def _text(place: Place, effect: str) -> str:
+def _text(place: Place, effect: str, accessed: str = "") -> str:
+    """Return a cell: the line's source, or, where it does not come to the access that is meant, a name for that."""
     source = linecache.getline(place.file, place.line).strip()
     room = WIDTH - len(str(place)) - len(effect) - 2
     if len(source) > room:
         source = source[: max(room - 1, 0)] + "…"
+        is_seen = re.search(rf"\b{re.escape(accessed.rpartition('.')[2])}", source) is not None
+        if accessed and not is_seen and len(accessed) + 2 <= room:
+            source = f"… {accessed}"
     return f"{place} {source} {effect}"
