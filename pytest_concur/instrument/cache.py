@@ -17,7 +17,7 @@ from pathlib import Path
 from pytest_concur.instrument.rewrite import Recipe, Site, code_key, rewrite
 from pytest_concur.instrument.written import nested
 
-FORMAT = "35"
+FORMAT = "36"
 """Changes whenever :mod:`pytest_concur.instrument` would write other code for the same recipe."""
 
 MOST_ENTRIES = 20_000

@@ -123,6 +123,18 @@ def local_loaded(instr: Instr) -> str | None:
     return str(arg[1]) if instr.name in ("LOAD_FAST_LOAD_FAST", "STORE_FAST_LOAD_FAST") else None
 
 
+def shared_stored(instr: Instr) -> str | None:
+    """Return the variable shared with other functions in which the instruction stores a value, else ``None``."""
+    arg: Any = instr.arg
+    return str(arg.name) if instr.name == "STORE_DEREF" else None
+
+
+def shared_loaded(instr: Instr) -> str | None:
+    """Return the variable shared with other functions whose value the instruction loads, else ``None``."""
+    arg: Any = instr.arg
+    return str(arg.name) if instr.name == "LOAD_DEREF" else None
+
+
 def call(function: object) -> list[Instr]:
     """Push the result of ``function()``."""
     load = Instr("LOAD_CONST", function)

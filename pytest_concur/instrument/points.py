@@ -7,8 +7,9 @@ apart (``a, b = pair``, ``f(*pair)``, ``match``). Local variables are nobody els
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Literal
 
 from bytecode import Instr, Label
@@ -57,6 +58,11 @@ STATE_QUERIES = frozenset(
     "__next__".split()
 )
 """Methods and functions that look at, or change, what another task may change, outside the user's code."""
+
+KEPT_METHODS = CONTAINER_METHODS | STATE_QUERIES
+"""Methods whose calls are points also where they are kept in a variable."""
+
+NOTHING_SHARED: Mapping[str, str] = MappingProxyType({})
 
 STATE_ATTRIBUTES = frozenset("broken n_waiting unfinished_tasks queue _value".split())
 """Attributes of the same sort."""
@@ -111,6 +117,7 @@ def find_points(
     is_generator: bool,
     calling: Collection[Position] = (),
     parameters: Collection[str] = (),
+    shared: Mapping[str, str] = NOTHING_SHARED,
 ) -> dict[int, Point]:
     """Return the points of a function: index of the instruction -> what it does there.
 
@@ -123,6 +130,7 @@ def find_points(
         is_generator: The function is one.
         calling: Places in the source that were seen to call the system.
         parameters: Names of the function's.
+        shared: Methods kept in variables shared with other functions, by variable.
     """
     if granularity == "sync":
         return {}
@@ -144,7 +152,7 @@ def find_points(
             points[index] = point
         if instr.name != "COPY":  # ``a and b`` tests a copy of what was loaded
             previous = instr
-    points |= _points_of_variables(instructions, parameters)
+    points |= _points_of_variables(instructions, parameters, shared)
     points |= _points_of_bare_loops(instructions, points)
     return _points_of_the_system(instructions, calling) | points if calling else points
 
@@ -271,11 +279,13 @@ def _attribute_load(name: str, instr: Instr, written: WrittenNames) -> Point | N
     return Point("attribute", name, False, (1,)) if is_seen else None
 
 
-def _points_of_variables(instructions: Sequence[object], parameters: Collection[str]) -> dict[int, Point]:
+def _points_of_variables(
+    instructions: Sequence[object], parameters: Collection[str], shared: Mapping[str, str]
+) -> dict[int, Point]:
     """Return the points of methods, and of containers, that are met by way of a variable."""
     changed = Variables(instructions, parameters).changes_in_place()
     found = {index: Point("test", "in place", True, (2,)) for index in changed}
-    for name, place, above in calls_of_kept_methods(instructions, CONTAINER_METHODS | STATE_QUERIES):
+    for name, place, above in calls_of_kept_methods(instructions, KEPT_METHODS, shared):
         stack = (above + interpreter.CALLABLE_BELOW_ARGUMENTS,)
         found[place] = Point("bound", name, name in WRITING_METHODS, stack, called_at=place)
     return found

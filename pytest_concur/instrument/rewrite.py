@@ -24,7 +24,16 @@ from pytest_concur.instrument import interpreter
 from pytest_concur.instrument.gil import ends_call
 from pytest_concur.instrument.handed import Handed, find_handed
 from pytest_concur.instrument.point import Point
-from pytest_concur.instrument.points import SYSTEM, Granularity, Position, find_points, loop_guards
+from pytest_concur.instrument.points import (
+    KEPT_METHODS,
+    NOTHING_SHARED,
+    SYSTEM,
+    Granularity,
+    Position,
+    find_points,
+    loop_guards,
+)
+from pytest_concur.instrument.variables import methods_shared
 from pytest_concur.instrument.written import WrittenNames
 
 MOST_PUSHED = 8
@@ -116,8 +125,10 @@ class Recipe:
         return self.has_points and self.granularity == "gil"
 
 
-def rewrite(code: types.CodeType, recipe: Recipe) -> types.CodeType:
+def rewrite(code: types.CodeType, recipe: Recipe, shared: Mapping[str, str] = NOTHING_SHARED) -> types.CodeType:
     """Return ``code`` with points and hooks, as placeholders; nested functions and classes included.
+
+    ``shared``: methods that functions around keep in variables which they share with this one, by variable.
 
     What the library cannot read stays as it is, and is not :func:`bound <is_bound>`, so that nobody takes it for seen.
     """
@@ -132,10 +143,11 @@ def rewrite(code: types.CodeType, recipe: Recipe) -> types.CodeType:
     stars = bool(code.co_flags & 0x04) + bool(code.co_flags & 0x08)  # CO_VARARGS, CO_VARKEYWORDS
     parameters = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + stars]
     if recipe.has_points:
+        shared = {**shared, **methods_shared(instructions, KEPT_METHODS)}
         is_generator = bool(code.co_flags & (0x20 | 0x200))  # CO_GENERATOR, CO_ASYNC_GENERATOR
         is_gil = recipe.granularity == "gil"
         calling = {place for each, place, lets_gil_go in recipe.calling if each == key and (lets_gil_go or not is_gil)}
-        find = partial(find_points, instructions, written=recipe.written, parameters=parameters)
+        find = partial(find_points, instructions, written=recipe.written, parameters=parameters, shared=shared)
         points = find(recipe.granularity, is_generator=is_generator, calling=calling)
         if recipe.looks_closer:
             looks = {at: point for at, point in find("access", is_generator=False).items() if point.kind not in POLLS}
@@ -154,7 +166,7 @@ def rewrite(code: types.CodeType, recipe: Recipe) -> types.CodeType:
         point = points.get(index)
         own = [instr]
         if instr.name in interpreter.MAY_CHANGE and not _is_kept(instructions, index):
-            own = _instruction(instr, recipe)
+            own = _instruction(instr, recipe, shared)
         if (index in bound or recipe.tells_handed) and own == [instr]:
             own = interpreter.as_attribute_load(instr) or own
         if index in looks:
@@ -325,10 +337,10 @@ def _backward_test(instr: Instr, point: list[Any]) -> list[Any]:
     ]
 
 
-def _instruction(instr: Instr, recipe: Recipe) -> list[Instr]:
+def _instruction(instr: Instr, recipe: Recipe, shared: Mapping[str, str]) -> list[Instr]:
     location = instr.location
     if instr.name == "LOAD_CONST" and isinstance(instr.arg, types.CodeType):
-        return [Instr("LOAD_CONST", rewrite(instr.arg, recipe), location=location)]
+        return [Instr("LOAD_CONST", rewrite(instr.arg, recipe, shared), location=location)]
     if instr.name == "BEFORE_WITH":
         return [*_at(location, interpreter.call_on_top((MARK, _context_role(recipe)))), instr]
     if (name := interpreter.attribute_name(instr)) is not None and (role := _attribute_role(name, recipe)):

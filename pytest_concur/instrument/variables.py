@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -22,8 +22,20 @@ WITH_ANYTHING = frozenset(
 _OTHERS_SEE = frozenset({"STORE_DEREF", "STORE_GLOBAL", "STORE_NAME"})
 
 
-def calls_of_kept_methods(instructions: Sequence[object], names: Collection[str]) -> Iterator[tuple[str, int, int]]:
-    """Yield the calls of methods that the function keeps in a local variable: ``get = table.get``.
+def methods_shared(instructions: Sequence[object], names: Collection[str]) -> dict[str, str]:
+    """Return the variables, shared with functions inside, in which a function keeps methods: by variable, its name.
+
+    Args:
+        instructions: Those of the function.
+        names: Of the methods that count.
+    """
+    return _kept(instructions, names, interpreter.shared_stored)
+
+
+def calls_of_kept_methods(
+    instructions: Sequence[object], names: Collection[str], shared: Mapping[str, str]
+) -> Iterator[tuple[str, int, int]]:
+    """Yield the calls of methods that are kept in a variable: ``get = table.get``.
 
     pytest's ``assert`` does so with all methods. Each comes with the method's name, the place of the call and the
     number of values that lie above the method then.
@@ -31,16 +43,26 @@ def calls_of_kept_methods(instructions: Sequence[object], names: Collection[str]
     Args:
         instructions: Those of the function.
         names: Of the methods that count.
+        shared: Those that are kept in variables shared with other functions, by variable.
     """
-    kept: dict[str, str] = {}
-    for load, store in _pairs(instructions):
-        name, variable = interpreter.attribute_name(load), interpreter.local_stored(store)
-        if variable is not None and name in names:
-            kept.setdefault(variable, str(name))
-    for index, instr in enumerate(instructions) if kept else ():
-        name = kept.get(interpreter.local_loaded(instr) or "") if isinstance(instr, Instr) else None
+    kept = _kept(instructions, names, interpreter.local_stored)
+    for index, instr in enumerate(instructions) if kept or shared else ():
+        if not isinstance(instr, Instr):
+            continue
+        name = kept.get(interpreter.local_loaded(instr) or "") or shared.get(interpreter.shared_loaded(instr) or "")
         if name is not None and (called := call_of(instructions, index)) is not None:
             yield name, *called
+
+
+def _kept(
+    instructions: Sequence[object], names: Collection[str], stored: Callable[[Instr], str | None]
+) -> dict[str, str]:
+    kept: dict[str, str] = {}
+    for load, store in _pairs(instructions):
+        name, variable = interpreter.attribute_name(load), stored(store)
+        if variable is not None and name in names:
+            kept.setdefault(variable, str(name))
+    return kept
 
 
 class Variables:

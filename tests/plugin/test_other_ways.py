@@ -108,6 +108,17 @@ FOUND = {
         concur.run(add, add)
         assert items[0] == 2
     """,
+    "a method that is kept for the tasks": """
+        items = []
+        append = items.append
+
+        def add_once():
+            if not items:
+                append(1)
+
+        concur.run(add_once, add_once)
+        assert len(items) == 1
+    """,
     "pairs that are taken apart in a loop": """
         pairs = [[1, 1], [2, 2]]
 

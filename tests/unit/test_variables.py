@@ -7,7 +7,7 @@ import textwrap
 import pytest
 from bytecode import Bytecode, Instr
 
-from pytest_concur.instrument.variables import Variables, calls_of_kept_methods
+from pytest_concur.instrument.variables import Variables, calls_of_kept_methods, methods_shared
 
 PLAIN = {
     "constants": "x = 1\nx = 'a'\ny = x",
@@ -70,6 +70,9 @@ def test_what_may_be_changed_in_place(body, count):
     assert len(list(variables_of(body).changes_in_place())) == count
 
 
+METHODS = {"get", "append"}
+
+
 @pytest.mark.parametrize(
     ("source", "names"),
     [
@@ -84,7 +87,18 @@ def test_what_may_be_changed_in_place(body, count):
 def test_methods_kept_in_variables(source, names):
     code = compile("def f(given):\n" + textwrap.indent(source, "    "), "f", "exec").co_consts[0]
     instructions = list(Bytecode.from_code(code))
-    found = list(calls_of_kept_methods(instructions, {"get", "append"}))
+    found = list(calls_of_kept_methods(instructions, METHODS, {}))
 
     assert [name for name, _, _ in found] == names
     assert all(isinstance(instructions[place], Instr) for _, place, _ in found)
+
+
+def test_methods_kept_for_functions_inside():
+    source = "append, size = given.append, 1\nappend = given.append\nlambda: (append(size), given.get)"
+    outer = compile("def f(given):\n" + textwrap.indent(source, "    "), "f", "exec").co_consts[0]
+    inner = next(constant for constant in outer.co_consts if hasattr(constant, "co_code"))
+    shared = methods_shared(list(Bytecode.from_code(outer)), METHODS)
+    found = list(calls_of_kept_methods(list(Bytecode.from_code(inner)), METHODS, shared))
+
+    assert shared == {"append": "append"}
+    assert [name for name, _, _ in found] == ["append"]
