@@ -84,10 +84,10 @@ NOT_TOLD = {
         items = []
         concur.run(lambda: items.extend(item for item in (1, 2)), lambda: len(items))
     """,
-    "a method by another name": """
+    "a method in a list": """
         items = []
-        add = items.append
-        concur.run(lambda: add(1), lambda: add(2))
+        methods = [items.append]
+        concur.run(lambda: methods[0](1), lambda: methods[0](2))
     """,
     "a method of the class": """
         items = []
@@ -160,11 +160,11 @@ NOT_TOLD = {
         several = threading.active_count() > 1
         thread.join()
     """,
-    "the state of an event by another name": """
+    "the state of an event by way of a list": """
         event = threading.Event()
-        is_set = event.is_set
-        concur.run(event.set, lambda: is_set())
-        concur.run(lambda: event.clear(), lambda: is_set())
+        ways = [event.is_set]
+        concur.run(event.set, lambda: ways[0]())
+        concur.run(lambda: event.clear(), lambda: ways[0]())
     """,
     "the state of a queue": """
         jobs = queue.Queue()
