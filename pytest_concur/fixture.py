@@ -15,6 +15,7 @@ from pytest_concur.engine.execution import Execution
 from pytest_concur.engine.hooks import Hooks
 from pytest_concur.engine.task import Task
 from pytest_concur.errors import ConcurrencyUsageError
+from pytest_concur.explore.failure import raise_all
 from pytest_concur.explore.trial import Outcomes
 
 if TYPE_CHECKING:
@@ -71,7 +72,6 @@ class Concur:
         self._hooks = hooks
         self._outcomes = outcomes
         self._plain_seconds = plain_seconds
-        self._unasked: list[Callable[[], BaseException | None]] = []
         self._make_measuring: Callable[[], Measuring] | None = None
         self._measuring: Measuring | None = None
 
@@ -82,12 +82,6 @@ class Concur:
             make_measuring: Called when it first measures; ``None`` for a test without the marker.
         """
         self._make_measuring, self._measuring = make_measuring, None
-
-    def raise_unasked(self) -> None:
-        """Raise what ended tasks of a test that is over, outside a run, if nobody has asked for their results."""
-        errors = [error for unasked in self._unasked if (error := unasked()) is not None]
-        self._unasked.clear()
-        _raise_all(errors)
 
     def run(self, *functions: Callable[[], Any], names: Sequence[str] | None = None) -> list[Any]:
         """Run one task per function, all at once, and return their results in order.
@@ -121,7 +115,7 @@ class Concur:
             tasks = [execution.spawn(name, with_a_point(execution, function), is_bare=True) for function, name in named]
             execution.join_all(tasks)  # at once: waking the body for each would be two switches more
             ends = [(task.result, task.exception) for task in tasks]
-        _raise_all([error for _, error in ends if error is not None])
+        raise_all([error for _, error in ends if error is not None])
         results = [result for result, _ in ends]
         self._outcomes.results.append(results)
         return results
@@ -261,19 +255,11 @@ class Concur:
         if execution is None:
             self._note_more()
             handle, unasked = _start_real_thread(function, name)
-            self._unasked.append(unasked)
+            self._outcomes.unasked.append(unasked)
             return handle
         task = execution.spawn(name, with_a_point(execution, function), is_bare=True)
         task.is_unhandled = True
         return TaskHandle(task.name, functools.partial(_join, execution, task), functools.partial(_result, task))
-
-
-def _raise_all(errors: Sequence[BaseException]) -> None:
-    __tracebackhide__ = True
-    if len(errors) == 1:
-        raise errors[0]
-    if errors:
-        raise BaseExceptionGroup(f"{len(errors)} tasks failed", errors)
 
 
 def _check_body(execution: Execution, call: str) -> None:

@@ -163,7 +163,8 @@ def concur(request: pytest.FixtureRequest) -> Any:
     if state.mode != "off" and not is_marked:
         state.unmarked += 1
     if state.mode == "off" or not is_marked:
-        request.addfinalizer(state.concur.raise_unasked)  # noqa: PT021 -- a marked test runs without its tear-down
+        state.around.outcomes.clear()
+        request.addfinalizer(state.around.outcomes.raise_unasked)  # noqa: PT021 -- a marked test goes without
     return state.concur
 
 

@@ -55,8 +55,11 @@ class _Recorder:
         frame = sys._getframe(2)
         place = place_of(frame)
         self._keep.append(owner)
-        resource, part, shown = _place(kind, name, values, place.file)
-        value = _value(kind, name, writes, values, frame.f_globals)
+        try:
+            resource, part, shown = _place(kind, name, values, place.file)
+            value = _value(kind, name, writes, values, frame.f_globals)
+        except Exception:  # a number of too many digits, an object that is half made: nobody's business here
+            resource, part, shown, value = ("contents", id(owner)), None, name or kind, None
         self.steps.append(
             Step(
                 execution.current.id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +51,15 @@ def judge(record: Record, error: BaseException | None, is_assertion: Callable[[B
         summary = f"still held when the test had returned: {', '.join(record.held_locks)}"
         return Failure("thread-leak", summary, ("held", len(record.held_locks)), ThreadLeakFound(summary))
     return None
+
+
+def raise_all(errors: Sequence[BaseException]) -> None:
+    """Raise what tasks have raised: one exception as it is, several as a group, nothing if there is none."""
+    __tracebackhide__ = True
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise BaseExceptionGroup(f"{len(errors)} tasks failed", errors)
 
 
 def _unhandled(record: Record) -> Failure | None:

@@ -23,7 +23,7 @@ from pytest_concur.engine.record import Record
 from pytest_concur.engine.seeing import SeeingExecution
 from pytest_concur.errors import Hung, InternalError
 from pytest_concur.explore.beginnings import begin_alike
-from pytest_concur.explore.failure import Failure, judge, let_go
+from pytest_concur.explore.failure import Failure, judge, let_go, raise_all
 from pytest_concur.instrument.patch import Mode, Patch
 from pytest_concur.instrument.points import Granularity
 from pytest_concur.instrument.rewrite import Flavour
@@ -78,8 +78,17 @@ class Outcomes:
     chosen: list[Any] = field(default_factory=list)
     """What ``concur.choose`` has given, which is no part of the outcome."""
 
+    unasked: list[Callable[[], BaseException | None]] = field(default_factory=list)
+    """Return what ended real threads of ``concur.start``, each until somebody asks for its result."""
+
     def clear(self) -> None:
-        self.results, self.observed, self.chosen = [], {}, []
+        self.results, self.observed, self.chosen, self.unasked = [], {}, [], []
+
+    def raise_unasked(self) -> None:
+        """Raise what has ended real threads, if nobody has asked for their results."""
+        unasked, self.unasked = self.unasked, []
+        if unasked:
+            raise_all([error for each in unasked if (error := each()) is not None])
 
     def comparable(self) -> Any:
         return comparable((self.results, self.observed))

@@ -418,9 +418,11 @@ class TestRunner:
             self._measuring.begin_run()
         if (threads := self._options.threads) is None:
             try:
-                return function(**arguments)
+                result = function(**arguments)
             except BodyEnds:
                 return None
+            self._around.outcomes.raise_unasked()  # of threads that ran freely
+            return result
         concur = Concur(self._around.hooks, self._around.outcomes, lambda: self._options.measure_seconds)
         concur.run(*[lambda: function(**arguments)] * threads, names=[f"thread {i + 1}" for i in range(threads)])
         return None

@@ -544,3 +544,35 @@ def test_expected_failures_are_told_as_such(pytester):
     assert [test.verdict for test in result.tests] == ["passed", "failed"]
     assert "1 failed (1 as expected)" in result.output
     assert result.outcomes == {"xfailed": 1, "failed": 1, "warnings": 1}
+
+
+def test_a_look_at_what_is_half_made_goes_unnoticed(pytester):
+    """The run that is observed for the report is the program's all the same."""
+    text = """
+        import enum
+
+
+        @pytest.mark.concurrency
+        def test_program(concur):
+            box = Box()
+
+            def add():
+                class Colour(enum.Enum):
+                    RED = 1
+
+                    def __new__(cls, value):
+                        box.latest = object.__new__(cls)
+                        box.latest._value_ = value
+                        return box.latest
+
+                box.parts = [10**5000]
+                x = box.x
+                box.x = x + 1
+
+            concur.run(add, add)
+            assert box.x == 2
+    """
+    result = run_project(pytester, module(text), UNHURRIED)
+
+    assert_fails(result, ["assertion"])
+    assert re.search(r"wrote Box\.x = 1 .* between .* read of 0 .* and its write of 1", result.output), result.output

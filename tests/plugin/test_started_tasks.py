@@ -118,3 +118,24 @@ def test_names_are_words(pytester, names):
 
     assert "give a list of words, one for each function" in result.output
     assert result.verdict == "failed"
+
+
+def test_what_fails_in_real_threads_fails_the_test_that_started_them(pytester):
+    """In a round of stress, say; and no other test behind it."""
+    text = """
+        @pytest.mark.concurrency(schedules=3, stress=2)
+        def test_program(concur):
+            def fail():
+                if type(threading.current_thread()) is threading.Thread:
+                    raise ZeroDivisionError
+
+            concur.start(fail).join()
+
+
+        def test_behind(concur):
+            pass
+    """
+    result = run_project(pytester, module(text), UNHURRIED)
+
+    assert result.only.verdict == "failed", result.output
+    assert result.outcomes == {"passed": 1, "failed": 1}

@@ -97,6 +97,7 @@ def test_what_changes_is_news(held, change):
 
 STAYS: dict[str, Any] = {
     "a number": 1,
+    "a number of too many digits to be written": 10**5000,
     "an object": Nested(),
     "a lock": threading.Lock(),
     "an event": threading.Event(),
