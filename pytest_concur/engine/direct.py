@@ -23,6 +23,7 @@ def with_a_point(execution: Execution, function: Callable[..., Any]) -> Callable
 
 def call(execution: Execution, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """Call a function written in C behind a point."""
+    __tracebackhide__ = True
     execution.operate(_operation_of(execution.numbering, function, args))
     if execution.note_touch is not None:
         note_handed(execution, "call", "", (function, *args))

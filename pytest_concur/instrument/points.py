@@ -31,26 +31,10 @@ CONTAINER_METHODS = frozenset(
     for kind in (list, dict, set, bytearray)
     for name in dir(kind)
     if not name.startswith("_") and name not in {"decode", "split", "join", "strip", "format"}
-) | {
-    "__setitem__",
-    "__getitem__",
-    "__delitem__",
-    "__contains__",
-    "__len__",
-    "__iadd__",
-    "__ior__",
-    "__setattr__",
-    "__delattr__",
-    "appendleft",
-    "popleft",
-    "extendleft",
-    "rotate",
-    "move_to_end",
-    "popitem",
-    "most_common",
-    "subtract",
-    "elements",
-}
+) | frozenset(
+    "__setitem__ __getitem__ __delitem__ __contains__ __len__ __iadd__ __ior__ __setattr__ __delattr__ appendleft "
+    "popleft extendleft rotate move_to_end popitem most_common subtract elements".split()
+)
 """Methods of mutable built-in containers and of those in ``collections``."""
 
 STATE_QUERIES = frozenset(

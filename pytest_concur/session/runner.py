@@ -410,7 +410,9 @@ class TestRunner:
         if self._is_interrupted():
             raise KeyboardInterrupt
         self._collected.forget()
-        return self._fixtures.call(self._call)
+        result = self._fixtures.call(self._call)
+        self._around.outcomes.raise_unasked()  # of threads that ran freely
+        return result
 
     def _call(self, arguments: dict[str, Any]) -> Any:
         function = self._item.obj
@@ -418,11 +420,9 @@ class TestRunner:
             self._measuring.begin_run()
         if (threads := self._options.threads) is None:
             try:
-                result = function(**arguments)
+                return function(**arguments)
             except BodyEnds:
                 return None
-            self._around.outcomes.raise_unasked()  # of threads that ran freely
-            return result
         concur = Concur(self._around.hooks, self._around.outcomes, lambda: self._options.measure_seconds)
         concur.run(*[lambda: function(**arguments)] * threads, names=[f"thread {i + 1}" for i in range(threads)])
         return None
